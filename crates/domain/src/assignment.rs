@@ -1,0 +1,196 @@
+//! The worker protocol: what the control plane hands to a worker, and what it hears back. Every message after the claim
+//! carries the attempt's number; one with an old number is answered `lease_lost`. // F-11
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::worker::WorkerIdentity;
+use crate::{
+    Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, Method, Progress, Restore, RestorePlan,
+    Secret, Service, StorageAccess,
+};
+
+/// All that a worker needs to reach a server.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DatastoreAccess {
+    pub id: Uuid,
+    pub name: String,
+    pub engine: Engine,
+    pub host: String,
+    pub port: u16,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub data_directory: Option<String>,
+    pub service: Service,
+    /// The identity that the server had when it was registered, where known. // F-54
+    pub server_identity: Option<String>,
+}
+
+/// `POST /worker/jobs/claim`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimRequest {
+    pub worker: WorkerIdentity,
+    /// How long the answer may wait for a job, in seconds, at most 30.
+    pub wait_seconds: u64,
+}
+
+/// The answer to a claim.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClaimResponse {
+    /// Null when there was nothing to do.
+    pub assignment: Option<Assignment>,
+}
+
+/// A job with all that is needed to do it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Assignment {
+    pub job_id: Uuid,
+    pub attempt: i32,
+    /// How long the lease lasts without a heartbeat, in seconds.
+    pub lease_seconds: i64,
+    pub task: Task,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is read once")]
+pub enum Task {
+    Inspect {
+        datastore: DatastoreAccess,
+    },
+    Backup {
+        backup: BackupTask,
+        datastore: DatastoreAccess,
+        storage: StorageAccess,
+    },
+    Verify {
+        backup: Backup,
+        storage: StorageAccess,
+    },
+    Delete {
+        backup: Backup,
+        storage: StorageAccess,
+    },
+    PlanRestore {
+        backup: Backup,
+        datastore: DatastoreAccess,
+        storage: StorageAccess,
+    },
+    Restore {
+        restore: Restore,
+        restore_configuration: bool,
+        backup: Backup,
+        datastore: DatastoreAccess,
+        storage: StorageAccess,
+    },
+    Undo {
+        restore: Restore,
+        datastore: DatastoreAccess,
+    },
+}
+
+impl Task {
+    pub const fn kind(&self) -> JobKind {
+        match self {
+            Self::Inspect { .. } => JobKind::Inspect,
+            Self::Backup { .. } => JobKind::Backup,
+            Self::Verify { .. } => JobKind::Verify,
+            Self::Delete { .. } => JobKind::Delete,
+            Self::PlanRestore { .. } => JobKind::PlanRestore,
+            Self::Restore { .. } => JobKind::Restore,
+            Self::Undo { .. } => JobKind::Undo,
+        }
+    }
+}
+
+/// The backup to make.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupTask {
+    pub id: Uuid,
+    pub number: i64,
+    pub method: Method,
+    pub backup_type: BackupType,
+    pub created_at: DateTime<Utc>,
+}
+
+/// `POST /worker/jobs/{id}/heartbeat`: renews the lease and brings news.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heartbeat {
+    pub attempt: i32,
+    pub progress: Option<Progress>,
+    pub log_lines: Vec<LogLineDraft>,
+}
+
+/// The answer to a heartbeat. A lost lease is answered with the problem `lease_lost` instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeartbeatResponse {
+    /// Whether somebody asked to stop the job.
+    pub cancel_requested: bool,
+    pub lease_seconds: i64,
+}
+
+/// `POST /worker/jobs/{id}/result`: the end of an attempt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ResultReport {
+    pub attempt: i32,
+    pub outcome: Outcome,
+    /// The lines that no heartbeat brought yet.
+    pub log_lines: Vec<LogLineDraft>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is read once")]
+pub enum Outcome {
+    Completed {
+        result: TaskResult,
+    },
+    Failed {
+        error: JobError,
+    },
+    Cancelled,
+    /// The worker shuts down and gives the job back. // F-07
+    Released,
+}
+
+/// What a completed task found or made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "one exists at a time and is read once")]
+pub enum TaskResult {
+    Inspect {
+        inspection: Inspection,
+    },
+    Backup {
+        summary: BackupSummary,
+    },
+    /// `problems` is empty when every object is what was written; each names its object otherwise.
+    Verify {
+        problems: Vec<String>,
+    },
+    Delete,
+    PlanRestore {
+        plan: RestorePlan,
+    },
+    Restore {
+        undo_until: DateTime<Utc>,
+        downtime_seconds: f64,
+    },
+    Undo {
+        downtime_seconds: f64,
+    },
+}
+
+/// What the catalog keeps of a completed backup; its manifest holds the rest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackupSummary {
+    pub size_bytes: u64,
+    pub original_size_bytes: u64,
+    pub engine_version: String,
+    pub log_position: Option<String>,
+    pub server_identity: Option<String>,
+    pub encrypted: bool,
+}

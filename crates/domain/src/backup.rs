@@ -1,0 +1,89 @@
+//! Backups as people see them.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::engine::named_enum;
+use crate::{BackupType, JobError, JobStatus, Method, Progress};
+
+named_enum! {
+    /// Who asked for a backup.
+    Trigger {
+        Manual => "manual",
+        Schedule => "schedule",
+    }
+}
+
+named_enum! {
+    /// What the newest full re-read of a backup found.
+    VerificationStatus {
+        Never => "never",
+        Passed => "passed",
+        Failed => "failed",
+    }
+}
+
+/// The newest full re-read of a backup.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Verification {
+    pub status: VerificationStatus,
+    pub at: Option<DateTime<Utc>>,
+}
+
+impl Default for Verification {
+    fn default() -> Self {
+        Self { status: VerificationStatus::Never, at: None }
+    }
+}
+
+/// One backup. Its `status` is that of the job that makes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Backup {
+    pub id: Uuid,
+    /// The small integer that people see and say.
+    pub number: i64,
+    pub datastore_id: Uuid,
+    pub parent_id: Option<Uuid>,
+    pub method: Method,
+    #[serde(rename = "type")]
+    pub backup_type: BackupType,
+    pub status: JobStatus,
+    pub trigger: Trigger,
+    pub schedule_id: Option<Uuid>,
+    /// The job that makes or made it; its log and steps tell how.
+    pub job_id: Uuid,
+    pub storage_id: Uuid,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub duration_seconds: Option<f64>,
+    /// What it occupies in the storage.
+    pub size_bytes: Option<i64>,
+    /// What the tool wrote before compression.
+    pub original_size_bytes: Option<i64>,
+    pub engine_version: Option<String>,
+    /// Where in the server's log the backup stands, in the engine's own notation.
+    pub log_position: Option<String>,
+    pub encrypted: bool,
+    pub verification: Verification,
+    pub progress: Option<Progress>,
+    pub error: Option<JobError>,
+    /// Whether its deletion has begun.
+    pub deleting: bool,
+}
+
+/// A request for a backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupCreate {
+    /// The engine's default when left out.
+    #[serde(default)]
+    pub method: Option<Method>,
+    /// `full` when left out.
+    #[serde(default, rename = "type")]
+    pub backup_type: Option<BackupType>,
+}

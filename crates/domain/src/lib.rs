@@ -1,0 +1,42 @@
+//! Pure rules and wire types of Holdfast.
+//!
+//! Nothing here reads a clock, touches a file or a socket, or draws a random number: `now` and ids are parameters.
+//! The crate also compiles to wasm32, so the web app validates, plans and formats with the very code that the server obeys.
+//! It leaves storage of rows to `store`, HTTP to `api`, and everything that touches a database server to `engines`.
+
+pub mod assignment;
+pub mod backup;
+pub mod datastore;
+pub mod engine;
+pub mod error_code;
+pub mod event;
+pub mod format;
+pub mod job;
+pub mod list;
+pub mod manifest;
+pub mod name;
+pub mod problem;
+pub mod restore;
+pub mod restore_plan;
+pub mod secret;
+pub mod storage;
+pub mod version;
+pub mod worker;
+
+pub use backup::{Backup, BackupCreate, Trigger, Verification, VerificationStatus};
+pub use datastore::{
+    Capabilities, Datastore, DatastoreCreate, DatastoreOverview, DatastorePatch, DatastoreStatus, Finding,
+    FindingSeverity, Inspection, MethodCapability, Service,
+};
+pub use engine::{BackupKind, BackupType, Engine, Method};
+pub use error_code::ErrorCode;
+pub use event::{Event, EventKind};
+pub use job::{Job, JobError, JobKind, JobStatus, LogLevel, LogLine, LogLineDraft, Progress, Step};
+pub use list::Page;
+pub use manifest::Manifest;
+pub use problem::{FieldError, Problem};
+pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget};
+pub use restore_plan::{Obstacle, RestorePlan};
+pub use secret::Secret;
+pub use storage::{Storage, StorageAccess, StorageConfig, StorageCreate, StoragePatch};
+pub use worker::Worker;

@@ -1,0 +1,142 @@
+//! The plan of a restore: what it would do, and everything that stands in its way. A worker gathers the facts, this
+//! module judges them, people see the result before they confirm, and the executor asks again before it begins.
+
+use serde::{Deserialize, Serialize};
+
+use crate::version::can_take;
+use crate::{Engine, ErrorCode, JobStatus};
+
+/// Something that makes a restore impossible.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Obstacle {
+    pub code: ErrorCode,
+    /// What it is and what to do about it.
+    pub detail: String,
+}
+
+impl Obstacle {
+    pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into() }
+    }
+}
+
+/// What is known before a restore in place begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoreFacts {
+    pub backup_engine: Engine,
+    pub backup_version: String,
+    pub backup_status: JobStatus,
+    pub target_engine: Engine,
+    /// Null when the server could not be asked.
+    pub target_version: Option<String>,
+    /// Sum of the stored objects' sizes in bytes.
+    pub fetch_bytes: u64,
+    /// The size of the unpacked data in bytes.
+    pub unpacked_bytes: u64,
+    /// What the data directory's file system has free, in bytes.
+    pub free_bytes: u64,
+    /// Obstacles that only looking at files and objects can find: missing objects, a wrong directory, no way to stop the server.
+    pub found: Vec<Obstacle>,
+}
+
+/// What a restore would do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RestorePlan {
+    /// What is read from the storage.
+    pub fetch_bytes: u64,
+    /// What the data occupies when unpacked.
+    pub unpacked_bytes: u64,
+    /// Free space that the restore needs beside the data directory.
+    pub needed_bytes: u64,
+    pub free_bytes: u64,
+    /// How long it will take, from earlier jobs of this datastore; null without any.
+    pub estimated_seconds: Option<u64>,
+    /// How long the server will be stopped, from earlier restores; null without any.
+    pub estimated_downtime_seconds: Option<u64>,
+    /// All that stands in the way; empty when the restore can begin.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// Free space demanded beyond the unpacked data, in bytes: logs that the staged server writes while it recovers.
+const HEADROOM_BYTES: u64 = 64 << 20;
+
+/// Judges the facts. Never refuses early: all obstacles are in the plan.
+pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
+    let mut obstacles = Vec::new();
+    if facts.backup_status != JobStatus::Completed {
+        obstacles.push(Obstacle::new(
+            ErrorCode::BackupNotRestorable,
+            format!("The backup is {}; only completed backups can be restored.", facts.backup_status),
+        ));
+    }
+    if facts.backup_engine != facts.target_engine {
+        obstacles.push(Obstacle::new(
+            ErrorCode::IncompatibleEngineVersion,
+            format!("The backup is of {}, the server is {}.", facts.backup_engine.title(), facts.target_engine.title()),
+        ));
+    } else if let Some(target) = &facts.target_version
+        && !can_take(facts.backup_engine, &facts.backup_version, target)
+    {
+        obstacles.push(Obstacle::new(
+            ErrorCode::IncompatibleEngineVersion,
+            format!(
+                "The backup was made with {} {}, the server runs {target}. Install the backup's version to restore it.",
+                facts.backup_engine.title(),
+                facts.backup_version
+            ),
+        ));
+    }
+    let needed_bytes = facts.unpacked_bytes.saturating_add(facts.unpacked_bytes / 20).saturating_add(HEADROOM_BYTES);
+    if facts.free_bytes < needed_bytes {
+        obstacles.push(Obstacle::new(
+            ErrorCode::InsufficientDiskSpace,
+            format!(
+                "The restore needs {} free beside the data directory; there are {}.",
+                crate::format::bytes(needed_bytes),
+                crate::format::bytes(facts.free_bytes)
+            ),
+        ));
+    }
+    obstacles.extend(facts.found);
+    RestorePlan {
+        fetch_bytes: facts.fetch_bytes,
+        unpacked_bytes: facts.unpacked_bytes,
+        needed_bytes,
+        free_bytes: facts.free_bytes,
+        estimated_seconds: None,
+        estimated_downtime_seconds: None,
+        obstacles,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_obstacles_are_told_at_once() {
+        let plan = plan_restore(RestoreFacts {
+            backup_engine: Engine::Postgresql,
+            backup_version: "15.18".into(),
+            backup_status: JobStatus::Running,
+            target_engine: Engine::Postgresql,
+            target_version: Some("16.1".into()),
+            fetch_bytes: 10,
+            unpacked_bytes: 1 << 30,
+            free_bytes: 1 << 20,
+            found: vec![Obstacle::new(ErrorCode::ObjectMissing, "base.000.tar.zst is missing")],
+        });
+        let codes: Vec<_> = plan.obstacles.iter().map(|obstacle| obstacle.code).collect();
+        assert_eq!(
+            codes,
+            [
+                ErrorCode::BackupNotRestorable,
+                ErrorCode::IncompatibleEngineVersion,
+                ErrorCode::InsufficientDiskSpace,
+                ErrorCode::ObjectMissing
+            ]
+        );
+    }
+}
