@@ -1,1 +1,21 @@
-//! stub
+//! One module per database engine behind one trait: what it can do, how to back it up, how to prepare, check and launch
+//! what was restored. Engines know nothing of storages and HTTP; the worker joins them to the vault.
+//!
+//! A new engine is one new module and one line in [`driver_for`].
+
+mod driver;
+mod error;
+
+pub use driver::{
+    BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, Probe, RunningBackup, Staging, StreamSpec, Unpack,
+};
+pub use error::EngineError;
+
+use domain::Engine;
+
+/// The module for an engine, or `None` where it is not supported yet.
+pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
+    match engine {
+        Engine::Postgresql | Engine::Mariadb | Engine::Redis | Engine::Valkey | Engine::Mysql | Engine::Mssql => None,
+    }
+}

@@ -1,0 +1,153 @@
+//! The calls that people's programs make, a method each, named after the resource.
+
+use domain::{
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, DatastorePatch, Inspection, Job, JobStatus, LogLine,
+    Method as BackupMethod, Page, Restore, RestoreCreate, RestorePlan, Storage, StorageCreate, StoragePatch, Worker,
+};
+use reqwest::Method;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{Client, ClientError};
+
+/// What a list is narrowed down to. Fields that a list does not know are refused by the service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct ListQuery {
+    /// 1 to 200; 50 when left out.
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+    pub status: Option<JobStatus>,
+    #[serde(rename = "type")]
+    pub backup_type: Option<BackupType>,
+    pub method: Option<BackupMethod>,
+    pub datastore_id: Option<Uuid>,
+    pub kind: Option<domain::JobKind>,
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+#[derive(Serialize)]
+struct LogQuery {
+    after: i64,
+    limit: u32,
+}
+
+impl Client {
+    pub async fn datastore_list(&self, query: &ListQuery) -> Result<Page<Datastore>, ClientError> {
+        self.get("/datastores", query).await
+    }
+
+    pub async fn datastore_get(&self, id: Uuid) -> Result<Datastore, ClientError> {
+        self.get(&format!("/datastores/{id}"), &Empty {}).await
+    }
+
+    pub async fn datastore_create(&self, body: &DatastoreCreate) -> Result<Datastore, ClientError> {
+        self.send(Method::POST, "/datastores", body).await
+    }
+
+    pub async fn datastore_patch(&self, id: Uuid, body: &DatastorePatch) -> Result<Datastore, ClientError> {
+        self.send(Method::PATCH, &format!("/datastores/{id}"), body).await
+    }
+
+    /// Deletes a datastore. With `forget_backups` its catalog entries go too; the stored files stay in any case.
+    pub async fn datastore_delete(&self, id: Uuid, forget_backups: bool) -> Result<(), ClientError> {
+        let path = format!("/datastores/{id}?forget_backups={forget_backups}");
+        self.send_without_answer(self.request(Method::DELETE, &path)).await
+    }
+
+    /// Has a worker look at a registered server; the findings are saved with it.
+    pub async fn datastore_test(&self, id: Uuid) -> Result<Inspection, ClientError> {
+        self.send(Method::POST, &format!("/datastores/{id}/test"), &Empty {}).await
+    }
+
+    /// Has a worker look at a server that is not registered; nothing is saved.
+    pub async fn datastore_test_draft(&self, body: &DatastoreCreate) -> Result<Inspection, ClientError> {
+        self.send(Method::POST, "/datastores/test", body).await
+    }
+
+    pub async fn backup_list(&self, datastore: Uuid, query: &ListQuery) -> Result<Page<Backup>, ClientError> {
+        self.get(&format!("/datastores/{datastore}/backups"), query).await
+    }
+
+    pub async fn backup_get(&self, id: Uuid) -> Result<Backup, ClientError> {
+        self.get(&format!("/backups/{id}"), &Empty {}).await
+    }
+
+    pub async fn backup_create(&self, datastore: Uuid, body: &BackupCreate) -> Result<Backup, ClientError> {
+        self.send(Method::POST, &format!("/datastores/{datastore}/backups"), body).await
+    }
+
+    pub async fn backup_cancel(&self, id: Uuid) -> Result<Backup, ClientError> {
+        self.send(Method::POST, &format!("/backups/{id}/cancel"), &Empty {}).await
+    }
+
+    /// Starts a full re-read; the backup's `verification` tells the result once the job has ended.
+    pub async fn backup_verify(&self, id: Uuid) -> Result<Job, ClientError> {
+        self.send(Method::POST, &format!("/backups/{id}/verify"), &Empty {}).await
+    }
+
+    /// Starts the deletion of a backup and its objects.
+    pub async fn backup_delete(&self, id: Uuid) -> Result<Job, ClientError> {
+        self.read(self.request(Method::DELETE, &format!("/backups/{id}"))).await
+    }
+
+    /// What a restore of this backup in place would do and what stands in its way.
+    pub async fn backup_restore_plan(&self, id: Uuid) -> Result<RestorePlan, ClientError> {
+        self.get(&format!("/backups/{id}/restore-plan"), &Empty {}).await
+    }
+
+    pub async fn backup_restore(&self, id: Uuid, body: &RestoreCreate) -> Result<Restore, ClientError> {
+        self.send(Method::POST, &format!("/backups/{id}/restore"), body).await
+    }
+
+    pub async fn restore_list(&self, datastore: Uuid, query: &ListQuery) -> Result<Page<Restore>, ClientError> {
+        self.get(&format!("/datastores/{datastore}/restores"), query).await
+    }
+
+    pub async fn restore_get(&self, id: Uuid) -> Result<Restore, ClientError> {
+        self.get(&format!("/restores/{id}"), &Empty {}).await
+    }
+
+    pub async fn restore_cancel(&self, id: Uuid) -> Result<Restore, ClientError> {
+        self.send(Method::POST, &format!("/restores/{id}/cancel"), &Empty {}).await
+    }
+
+    /// Starts to put back the data that the restore replaced.
+    pub async fn restore_undo(&self, id: Uuid) -> Result<Job, ClientError> {
+        self.send(Method::POST, &format!("/restores/{id}/undo"), &Empty {}).await
+    }
+
+    pub async fn job_list(&self, query: &ListQuery) -> Result<Page<Job>, ClientError> {
+        self.get("/jobs", query).await
+    }
+
+    pub async fn job_get(&self, id: Uuid) -> Result<Job, ClientError> {
+        self.get(&format!("/jobs/{id}"), &Empty {}).await
+    }
+
+    pub async fn job_cancel(&self, id: Uuid) -> Result<Job, ClientError> {
+        self.send(Method::POST, &format!("/jobs/{id}/cancel"), &Empty {}).await
+    }
+
+    /// The lines of a job's log after sequence number `after`, oldest first, at most `limit` (1 to 1000).
+    pub async fn job_log(&self, id: Uuid, after: i64, limit: u32) -> Result<Page<LogLine>, ClientError> {
+        self.get(&format!("/jobs/{id}/log"), &LogQuery { after, limit }).await
+    }
+
+    pub async fn storage_list(&self) -> Result<Page<Storage>, ClientError> {
+        self.get("/storages", &Empty {}).await
+    }
+
+    pub async fn storage_create(&self, body: &StorageCreate) -> Result<Storage, ClientError> {
+        self.send(Method::POST, "/storages", body).await
+    }
+
+    pub async fn storage_patch(&self, id: Uuid, body: &StoragePatch) -> Result<Storage, ClientError> {
+        self.send(Method::PATCH, &format!("/storages/{id}"), body).await
+    }
+
+    pub async fn worker_list(&self) -> Result<Page<Worker>, ClientError> {
+        self.get("/workers", &Empty {}).await
+    }
+}

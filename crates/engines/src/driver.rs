@@ -1,0 +1,150 @@
+//! The trait that every engine implements, and what passes through it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::assignment::DatastoreAccess;
+use domain::{BackupType, Engine, Inspection, LogLevel, Manifest, Method};
+use process::Credentials;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+
+use crate::EngineError;
+
+/// Takes lines for the job's log. They are redacted before they come here.
+pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
+
+/// A backup to make.
+pub struct BackupRequest {
+    pub datastore: DatastoreAccess,
+    pub method: Method,
+    pub backup_type: BackupType,
+    /// A private, empty directory for small files of the tool; the worker removes it.
+    pub work_directory: PathBuf,
+    pub log: LogSink,
+    pub cancel: CancellationToken,
+}
+
+/// The name of a stream's objects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// `base`
+    pub name: &'static str,
+    /// `tar`, `mbstream`, `rdb`
+    pub extension: &'static str,
+}
+
+/// A tool that is writing a backup. Dropping it kills the tool and whatever it started. // F-01, F-04
+#[async_trait]
+pub trait RunningBackup: Send {
+    fn stream(&self) -> StreamSpec;
+
+    /// How many bytes the stream will have, roughly, where it can be told.
+    fn estimated_bytes(&self) -> Option<u64>;
+
+    /// The tool's output; to be read to its end before [`RunningBackup::finish`]. Gives `None` the second time.
+    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>>;
+
+    /// Waits for every process of the pipe.
+    ///
+    /// # Errors
+    /// Unless all exited 0 *and* the tool's own completion mark was seen *and* the server is still the one that the
+    /// backup began with. // F-02, F-50
+    async fn finish(self: Box<Self>) -> Result<BackupFacts, EngineError>;
+}
+
+/// What an engine's module tells about a backup that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupFacts {
+    pub engine_version: String,
+    pub server_identity: Option<String>,
+    /// Where in the server's log the backup stands, in the engine's own notation.
+    pub log_position: Option<String>,
+    /// The tool's argument list, without secrets.
+    pub command_line: Vec<String>,
+    pub completion_mark: String,
+    /// The size of the data when unpacked, in bytes; the stream's size where that is the same.
+    pub unpacked_size_bytes: Option<u64>,
+    /// Shell commands with which a person restores it by hand, a line each. They start from the folder of the backup,
+    /// use `zstd`, the engine's own tools, and `DATA_DIRECTORY` as the name of the new, empty directory.
+    pub restore_commands: Vec<String>,
+    /// What this module wants to find again in the manifest.
+    pub engine_facts: BTreeMap<String, String>,
+}
+
+/// A directory beside the live data directory in which a restore is prepared.
+pub struct Staging {
+    /// Fresh, empty, mode and owner as the live directory's.
+    pub directory: PathBuf,
+    /// The live data directory; only read.
+    pub live_directory: PathBuf,
+    /// Whom the live data belongs to; tools run as this user when the worker is root.
+    pub owner: Credentials,
+    pub datastore: DatastoreAccess,
+    pub manifest: Manifest,
+    pub log: LogSink,
+    pub cancel: CancellationToken,
+}
+
+/// A tool that unpacks a stream into a staging directory. Dropping it kills the tool.
+#[async_trait]
+pub trait Unpack: Send {
+    /// Where the stream is written. Gives `None` the second time.
+    fn take_input(&mut self) -> Option<Box<dyn AsyncWrite + Send + Unpin>>;
+
+    /// Waits for the tool after its input was closed.
+    async fn finish(self: Box<Self>) -> Result<(), EngineError>;
+}
+
+/// Which configuration files inside the data directory a restore keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConfigurationSource {
+    /// The live server's.
+    Live,
+    /// The backup's.
+    Backup,
+}
+
+/// What a server said of the data that it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    pub engine_version: String,
+    /// A sentence for the job's log: databases, tables, keys, size.
+    pub summary: String,
+}
+
+/// An engine. All calls are safe to cancel by dropping: child processes die with their futures.
+#[async_trait]
+pub trait Driver: Send + Sync {
+    fn engine(&self) -> Engine;
+
+    /// Connects and finds out version, data directory, identity, capabilities and what is missing. Never fails: what
+    /// went wrong is in the findings, each with the statement or command that mends it. // F-56
+    async fn inspect(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection;
+
+    /// Starts the tool that writes a backup.
+    async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError>;
+
+    /// Refuses a directory that does not look like this engine's data directory, is a symbolic link, or can't be
+    /// replaced by this process. // F-63
+    fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError>;
+
+    /// Starts to unpack the stream `stream` of the manifest into the staging directory. // F-83
+    async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError>;
+
+    /// Makes the unpacked files a data directory that the server can start on.
+    async fn prepare(&self, staging: &Staging) -> Result<(), EngineError>;
+
+    /// Starts the staged data privately (a socket in a fresh 0700 directory with a short path, no TCP), asks it for
+    /// what it holds, and stops it cleanly. Leaves the staging directory ready to be switched in.
+    async fn probe_staged(&self, staging: &Staging) -> Result<Probe, EngineError>;
+
+    /// Puts the configuration files in place; called with the live server stopped, right before the switch.
+    /// `restore_configuration` false takes the live server's ([`ConfigurationSource::Live`]).
+    async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError>;
+
+    /// Asks the live server whether it answers and takes logins. Used to wait for it after a start.
+    async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError>;
+}
