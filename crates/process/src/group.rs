@@ -22,8 +22,8 @@ use nix::{
 };
 use tokio::{sync::watch, time::timeout};
 
-/// What the reaping thread needs of stack.
-const REAPER_STACK_BYTES: usize = 64 * 1024;
+/// Stack of a reaping thread: little, but logging goes through it.
+const REAPER_STACK_BYTES: usize = 256 * 1024;
 
 /// A child that leads its own session and process group.
 pub(crate) struct Group {
