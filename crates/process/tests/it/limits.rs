@@ -19,6 +19,10 @@ async fn f03_a_stopped_child_stalls() {
     assert_eq!((program.as_str(), limit), ("sh", LIMIT));
     assert_eq!(stderr_tail, ["begun"]);
     assert!(started.elapsed() >= LIMIT);
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "it was continued to hear the signal, not killed after its grace"
+    );
     assert!(is_reaped(child.id()));
 }
 
