@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::{BackupType, Engine, Inspection, LogLevel, Manifest, Method};
-use process::Credentials;
+use process::{Credentials, Signal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
@@ -119,6 +119,11 @@ pub struct Probe {
 #[async_trait]
 pub trait Driver: Send + Sync {
     fn engine(&self) -> Engine;
+
+    /// The signal on which the server stops soon and cleanly, without waiting for its clients.
+    fn stop_signal(&self) -> Signal {
+        Signal::SIGTERM
+    }
 
     /// Connects and finds out version, data directory, identity, capabilities and what is missing. Never fails: what
     /// went wrong is in the findings, each with the statement or command that mends it. // F-56

@@ -3,8 +3,10 @@
 //!
 //! A new engine is one new module and one line in [`driver_for`].
 
+mod data_directory;
 mod driver;
 mod error;
+pub mod service;
 
 pub use driver::{
     BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, Probe, RunningBackup, Staging, StreamSpec, Unpack,
@@ -16,6 +18,7 @@ use domain::Engine;
 /// The module for an engine, or `None` where it is not supported yet.
 pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
     match engine {
-        Engine::Postgresql | Engine::Mariadb | Engine::Redis | Engine::Valkey | Engine::Mysql | Engine::Mssql => None,
+        Engine::Postgresql => None,
+        Engine::Mariadb | Engine::Redis | Engine::Valkey | Engine::Mysql | Engine::Mssql => None,
     }
 }
