@@ -9,8 +9,8 @@
 # use is fetched from PyPI by crates/testkit when the first test asks for it.)
 #
 # Root is needed for Debian packages only; without root it asks before it uses sudo, unless -y is given or CI=true.
-# Servers that Debian starts because they were installed here are stopped and not started at boot: Holdfast runs servers of
-# its own. A server that was there before is the machine's and is left alone.
+# Servers that Debian starts because they were installed here are stopped and, under systemd, disabled: Holdfast runs
+# servers of its own. A server that was there before is the machine's and is left alone.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -75,10 +75,10 @@ stop_what_debian_started() {
         esac
         if [ -d /run/systemd/system ]; then
             as_root systemctl --quiet disable --now "$service"
+            printf 'setup: the service of %s is stopped and disabled: Holdfast does not need it\n' "$package"
         elif [ -x "/etc/init.d/$service" ]; then
             as_root "/etc/init.d/$service" stop
         fi
-        printf 'setup: installed %s; its own service is stopped and will not start at boot\n' "$package"
     done
 }
 
