@@ -13,6 +13,7 @@ use crate::{
 
 /// All that a worker needs to reach a server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DatastoreAccess {
     pub id: Uuid,
     pub name: String,
@@ -29,6 +30,7 @@ pub struct DatastoreAccess {
 
 /// `POST /worker/jobs/claim`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClaimRequest {
     pub worker: WorkerIdentity,
     /// How long the answer may wait for a job, in seconds, at most 30.
@@ -37,6 +39,7 @@ pub struct ClaimRequest {
 
 /// The answer to a claim.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ClaimResponse {
     /// Null when there was nothing to do.
     pub assignment: Option<Assignment>,
@@ -44,6 +47,7 @@ pub struct ClaimResponse {
 
 /// A job with all that is needed to do it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Assignment {
     pub job_id: Uuid,
     pub attempt: i32,
@@ -54,6 +58,7 @@ pub struct Assignment {
 
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one exists at a time and is read once")]
 pub enum Task {
@@ -107,6 +112,7 @@ impl Task {
 
 /// The backup to make.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupTask {
     pub id: Uuid,
     pub number: i64,
@@ -117,6 +123,7 @@ pub struct BackupTask {
 
 /// `POST /worker/jobs/{id}/heartbeat`: renews the lease and brings news.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Heartbeat {
     pub attempt: i32,
     pub progress: Option<Progress>,
@@ -125,6 +132,7 @@ pub struct Heartbeat {
 
 /// The answer to a heartbeat. A lost lease is answered with the problem `lease_lost` instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HeartbeatResponse {
     /// Whether somebody asked to stop the job.
     pub cancel_requested: bool,
@@ -133,6 +141,7 @@ pub struct HeartbeatResponse {
 
 /// `POST /worker/jobs/{id}/result`: the end of an attempt.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResultReport {
     pub attempt: i32,
     pub outcome: Outcome,
@@ -142,6 +151,7 @@ pub struct ResultReport {
 
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "status", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one exists at a time and is read once")]
 pub enum Outcome {
@@ -158,6 +168,7 @@ pub enum Outcome {
 
 /// What a completed task found or made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "one exists at a time and is read once")]
 pub enum TaskResult {
@@ -186,6 +197,7 @@ pub enum TaskResult {
 
 /// What the catalog keeps of a completed backup; its manifest holds the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupSummary {
     pub size_bytes: u64,
     pub original_size_bytes: u64,

@@ -95,6 +95,7 @@ pub struct StoragePatch {
 
 /// All that a worker needs to open a storage. Only the worker protocol carries it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct StorageAccess {
     pub id: Uuid,
     pub config: StorageConfig,
