@@ -6,7 +6,13 @@
 mod data_directory;
 mod driver;
 mod error;
+mod mariadb;
+mod postgresql;
+mod private_directory;
+mod problem;
 pub mod service;
+mod unpack_tar;
+mod wire;
 
 pub use driver::{
     BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, Probe, RunningBackup, Staging, StreamSpec, Unpack,
@@ -18,7 +24,8 @@ use domain::Engine;
 /// The module for an engine, or `None` where it is not supported yet.
 pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
     match engine {
-        Engine::Postgresql => None,
-        Engine::Mariadb | Engine::Redis | Engine::Valkey | Engine::Mysql | Engine::Mssql => None,
+        Engine::Postgresql => Some(&postgresql::Postgresql),
+        Engine::Mariadb => Some(&mariadb::Mariadb),
+        Engine::Redis | Engine::Valkey | Engine::Mysql | Engine::Mssql => None,
     }
 }

@@ -1,0 +1,87 @@
+//! MariaDB: full physical backups by `mariadb-backup`, restored as a whole data directory.
+//!
+//! The tool copies the server's files, so a worker must run on the server's machine, as root or as the files' owner; it
+//! logs in over TCP for locks and positions. Passwords travel in option files in memory; users and hosts in arguments.
+//!
+//! What a restore does to the binary log: one inside the data directory stays with the data that was set aside, and the
+//! restored server begins a new one after the backup's GTID; one elsewhere is continued by the server as it is.
+//! Replication settings (`master.info`, `relay-log.info`) are the server's own and are not restored.
+
+mod backup;
+mod client;
+mod configuration;
+mod facts;
+mod inspection;
+mod layout;
+mod option_file;
+mod preparation;
+mod private_server;
+mod privileges;
+mod stream_guard;
+mod tool_info;
+mod unpack;
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::assignment::DatastoreAccess;
+use domain::{Engine, Inspection};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
+};
+
+/// The one stream of a backup.
+const STREAM: StreamSpec = StreamSpec { name: "base", extension: "mbstream" };
+/// How `mariadb-backup` ends its last line when all went well (manual, "mariadb-backup overview").
+const COMPLETION_MARK: &str = "completed OK!";
+/// How long a tool may stay silent. It waits for statements that run when it asks for its lock. // F-03
+const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
+
+/// MariaDB.
+pub(crate) struct Mariadb;
+
+#[async_trait]
+impl Driver for Mariadb {
+    fn engine(&self) -> Engine {
+        Engine::Mariadb
+    }
+
+    async fn inspect(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+        inspection::inspect(datastore, cancel).await
+    }
+
+    async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
+        backup::start(request).await
+    }
+
+    fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError> {
+        layout::check_data_directory(directory)
+    }
+
+    async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
+        unpack::start(staging, stream)
+    }
+
+    async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {
+        preparation::prepare(staging).await
+    }
+
+    async fn probe_staged(&self, staging: &Staging) -> Result<Probe, EngineError> {
+        private_server::probe(staging).await
+    }
+
+    async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
+        configuration::place(staging, source).await
+    }
+
+    async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {
+        let facts = facts::ServerFacts::ask(datastore, cancel).await?;
+        Ok(Probe {
+            engine_version: facts.version().to_owned(),
+            summary: format!("MariaDB {} answers and lets {} in", facts.version(), facts.account),
+        })
+    }
+}

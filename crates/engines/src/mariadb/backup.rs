@@ -1,0 +1,350 @@
+//! A full backup: `mariadb-backup` writes a stream of the data directory's files to its standard output.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use domain::assignment::DatastoreAccess;
+use domain::{BackupType, ErrorCode, LogLevel, Method};
+use process::{Child, ChildStdout, Credentials, Exit};
+use secrecy::SecretString;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio_util::sync::CancellationToken;
+
+use super::client::{logging_in, query, user};
+use super::facts::ServerFacts;
+use super::inspection::missing_privileges;
+use super::layout;
+use super::privileges::missing;
+use super::tool_info::ToolInfo;
+use super::{COMPLETION_MARK, STALL_LIMIT};
+use crate::private_directory::PrivateDirectory;
+use crate::problem::Problem;
+use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
+
+/// How much less than the time that passed here a server's uptime may have grown: its clock counts whole seconds.
+const UPTIME_SLACK: Duration = Duration::from_secs(3);
+
+/// A running `mariadb-backup`.
+struct Running {
+    child: Child,
+    output: Option<ChildStdout>,
+    stream_bytes: Arc<AtomicU64>,
+    estimated_bytes: u64,
+    datastore: DatastoreAccess,
+    cancel: CancellationToken,
+    before: ServerFacts,
+    started: Instant,
+    owner: Credentials,
+    /// Takes the tool's small files.
+    info_directory: PrivateDirectory,
+    /// The user that the tool says it logged in as.
+    user_seen: Arc<Mutex<Option<String>>>,
+}
+
+/// Starts a backup.
+///
+/// # Errors
+/// `unsupported_method`, whatever the server refuses, `server_identity_changed`, `data_directory_mismatch`,
+/// `data_directory_inaccessible`, `missing_privilege`, `missing_tool`.
+pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
+    if (request.method, request.backup_type) != (Method::Mariabackup, BackupType::Full) {
+        return Err(EngineError::known(
+            ErrorCode::UnsupportedMethod,
+            format!("MariaDB takes full backups by mariabackup, not {} by {}.", request.backup_type, request.method),
+        ));
+    }
+    let datastore = request.datastore;
+    let before = ServerFacts::ask(&datastore, &request.cancel).await?;
+    check_identity(&datastore, &before)?;
+    check_privileges(&datastore, &before, &request.cancel).await.map_err(Problem::into_error)?;
+    let directory = local_data_directory(&datastore, &before)?;
+    let owner = Credentials::of_owner(&directory).map_err(EngineError::file("finding the data's owner", &directory))?;
+    let info_directory = PrivateDirectory::create(owner)?;
+    let walked = directory.clone();
+    let estimated_bytes = tokio::task::spawn_blocking(move || layout::contents(&walked))
+        .await
+        .ok()
+        .and_then(Result::ok)
+        .map_or(0, |contents| contents.backup_bytes);
+
+    let user_seen = Arc::<Mutex<Option<String>>>::default();
+    let (seen, log) = (Arc::clone(&user_seen), Arc::clone(&request.log));
+    let mut command = logging_in("mariadb-backup", &datastore)
+        .args(tool_arguments(&directory))
+        .arg(format!("--extra-lsndir={}", info_directory.path().display()))
+        .stdout_piped()
+        .stall_limit(STALL_LIMIT)
+        .on_line(move |_, line| {
+            if let Some(user) = login_user(line) {
+                *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.to_owned());
+            }
+            log(LogLevel::Tool, line);
+        });
+    if let Some(password) = &datastore.password {
+        command = command.redact(SecretString::from(password.expose()));
+    }
+    if owner != Credentials::current() {
+        command = command.run_as(owner);
+    }
+    let mut child = command.spawn().map_err(|source| EngineError::process("starting mariadb-backup", source))?;
+    Ok(Box::new(Running {
+        output: child.stdout.take(),
+        child,
+        stream_bytes: Arc::default(),
+        estimated_bytes,
+        datastore,
+        cancel: request.cancel,
+        before,
+        started: Instant::now(),
+        owner,
+        info_directory,
+        user_seen,
+    }))
+}
+
+/// The part of the arguments that says what to do; what says how to log in goes before it.
+fn tool_arguments(directory: &Path) -> Vec<String> {
+    ["--backup".to_owned(), "--stream=mbstream".to_owned(), format!("--datadir={}", directory.display())].into()
+}
+
+/// The data directory, as seen from here.
+pub(super) fn local_data_directory(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<PathBuf, EngineError> {
+    let told = facts.data_directory();
+    let directory = told.canonicalize().map_err(|error| {
+        EngineError::known(
+            ErrorCode::DataDirectoryInaccessible,
+            format!(
+                "The server's data directory {} can't be read: {error}. mariadb-backup copies files: run the worker on \
+                 the server's machine.",
+                told.display()
+            ),
+        )
+    })?;
+    if let Some(registered) = &datastore.data_directory {
+        let same = Path::new(registered).canonicalize().is_ok_and(|registered| registered == directory);
+        if !same {
+            return Err(EngineError::known(
+                ErrorCode::DataDirectoryMismatch,
+                format!("The server's data directory is {}, not {registered}.", told.display()),
+            ));
+        }
+    }
+    layout::check_data_directory(&directory)?;
+    Ok(directory)
+}
+
+/// Another server must not be backed up under this one's name. // F-54
+pub(super) fn check_identity(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<(), EngineError> {
+    match (&datastore.server_identity, facts.identity()) {
+        (Some(registered), Some(found)) if *registered != found => Err(EngineError::known(
+            ErrorCode::ServerIdentityChanged,
+            format!("The server at this address is {found}, not {registered} that was registered."),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The tool would find out too, but only after it has read for a while.
+pub(super) async fn check_privileges(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    cancel: &CancellationToken,
+) -> Result<(), Problem> {
+    let grants = query(datastore, "SHOW GRANTS", cancel).await.map_err(|error| Problem::of_error(&error))?;
+    let missing = missing(&grants);
+    if missing.is_empty() { Ok(()) } else { Err(missing_privileges(&missing, &facts.account)) }
+}
+
+/// From a line such as `Connecting to MariaDB server host: 127.0.0.1, user: bk, password: set, port: …`. // F-80
+fn login_user(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("Connecting to MariaDB server host: ")?;
+    let (_, rest) = rest.split_once(", user: ")?;
+    rest.rsplit_once(", password: ").map(|(user, _)| user)
+}
+
+#[async_trait]
+impl RunningBackup for Running {
+    fn stream(&self) -> StreamSpec {
+        super::STREAM
+    }
+
+    fn estimated_bytes(&self) -> Option<u64> {
+        (self.estimated_bytes > 0).then_some(self.estimated_bytes)
+    }
+
+    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
+        let output = self.output.take()?;
+        Some(Box::new(Counted { output, bytes: Arc::clone(&self.stream_bytes) }))
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {
+        let failed = |source| EngineError::process("mariadb-backup", source);
+        let exit = self.child.wait(&self.cancel).await.map_err(failed)?;
+        let completion_mark = completion_mark(exit)?;
+        self.check_user()?;
+        let info = ToolInfo::read(self.info_directory.path())?;
+        let after = ServerFacts::ask(&self.datastore, &self.cancel).await?;
+        self.check_same_server(&after)?;
+        Ok(self.facts(&info, completion_mark))
+    }
+}
+
+/// The tool's last words. // F-02
+///
+/// # Errors
+/// `engine_tool_failed` unless it exited with 0, `backup_incomplete` unless its last line says that it was done.
+pub(super) fn completion_mark(exit: Exit) -> Result<String, EngineError> {
+    let exit =
+        exit.success_or_error("mariadb-backup").map_err(|source| EngineError::process("mariadb-backup", source))?;
+    match exit.stderr_tail.last() {
+        Some(line) if line.ends_with(COMPLETION_MARK) => Ok(line.clone()),
+        other => Err(EngineError::known(
+            ErrorCode::BackupIncomplete,
+            format!(
+                "mariadb-backup exited without saying {COMPLETION_MARK:?}; its last line was {:?}.",
+                other.map(String::as_str).unwrap_or_default()
+            ),
+        )),
+    }
+}
+
+impl Running {
+    /// A tool that could not read its option file says nothing about it. // F-80
+    fn check_user(&self) -> Result<(), EngineError> {
+        let seen = self.user_seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match seen {
+            Some(seen) if seen != user(&self.datastore) => Err(EngineError::known(
+                ErrorCode::AuthenticationFailed,
+                format!("mariadb-backup logged in as {seen:?} instead of {:?}.", user(&self.datastore)),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// F-50
+    fn check_same_server(&self, after: &ServerFacts) -> Result<(), EngineError> {
+        let ran_for = Duration::from_secs(after.uptime_seconds.saturating_sub(self.before.uptime_seconds));
+        let restarted =
+            after.uptime_seconds < self.before.uptime_seconds || ran_for + UPTIME_SLACK < self.started.elapsed();
+        let replaced =
+            after.identity() != self.before.identity() || after.data_directory() != self.before.data_directory();
+        if restarted || replaced {
+            let what = if replaced { "replaced" } else { "restarted" };
+            return Err(EngineError::known(
+                ErrorCode::SourceChanged,
+                format!("The server was {what} while it was backed up."),
+            ));
+        }
+        Ok(())
+    }
+
+    fn facts(&self, info: &ToolInfo, completion_mark: String) -> BackupFacts {
+        let log_file_size: u64 = self.before.variable("innodb_log_file_size").parse().unwrap_or(0);
+        let position = info.binary_log_position();
+        let mut engine_facts = BTreeMap::new();
+        let mut note = |name: &str, value: &str| {
+            if !value.is_empty() {
+                engine_facts.insert(name.to_owned(), value.to_owned());
+            }
+        };
+        for name in ["from_lsn", "to_lsn", "last_lsn", "tool_version"] {
+            note(name, info.value(name).unwrap_or_default());
+        }
+        for name in ["server_id", "gtid_domain_id", "lower_case_table_names"] {
+            note(name, self.before.variable(name));
+        }
+        note("binary_log_base", &self.before.binary_log_inside().unwrap_or_default());
+        if let Some(position) = &position {
+            note("binary_log_file", &position.file);
+            note("binary_log_position", &position.position);
+            note("gtid", &position.gtid);
+        }
+        let directory = self.before.data_directory();
+        let mut command_line = vec![
+            "mariadb-backup".to_owned(),
+            format!("--host={}", self.datastore.host),
+            format!("--port={}", self.datastore.port),
+            format!("--user={}", user(&self.datastore)),
+        ];
+        command_line.extend(tool_arguments(&directory));
+        BackupFacts {
+            engine_version: self.before.version().to_owned(),
+            server_identity: self.before.identity(),
+            log_position: position.map(|position| position.to_string()),
+            command_line,
+            completion_mark,
+            // The server makes its redo log anew when it starts.
+            unpacked_size_bytes: Some(self.stream_bytes.load(Ordering::Relaxed).saturating_add(log_file_size)),
+            restore_commands: restore_commands(self.owner),
+            engine_facts,
+        }
+    }
+}
+
+fn restore_commands(owner: Credentials) -> Vec<String> {
+    let name = |user: Option<nix::unistd::User>| user.map(|user| user.name);
+    let owner = nix::unistd::User::from_uid(owner.uid.into()).ok().and_then(name).unwrap_or_else(|| "mysql".to_owned());
+    vec![
+        "mkdir -m 700 DATA_DIRECTORY".to_owned(),
+        "zstd -dc base.*.mbstream.zst | mbstream -x -C DATA_DIRECTORY".to_owned(),
+        "mariadb-backup --no-defaults --prepare --target-dir=DATA_DIRECTORY".to_owned(),
+        format!("chown -R {owner}: DATA_DIRECTORY"),
+    ]
+}
+
+/// Counts what is read.
+struct Counted {
+    output: ChildStdout,
+    bytes: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.output).poll_read(context, buffer))?;
+        let count = u64::try_from(buffer.filled().len() - before).unwrap_or(0);
+        this.bytes.fetch_add(count, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn exit(status: i32, last: &str) -> Exit {
+        Exit { status: ExitStatus::from_raw(status), stderr_tail: vec!["first".into(), last.into()] }
+    }
+
+    #[test]
+    fn f02_both_status_and_mark_are_needed() {
+        assert_eq!(completion_mark(exit(0, "[00] completed OK!")).expect("done"), "[00] completed OK!");
+        assert_eq!(completion_mark(exit(0, "[00] cut")).expect_err("no mark").code(), ErrorCode::BackupIncomplete);
+        let failed = completion_mark(exit(1 << 8, "[00] completed OK!")).expect_err("status 1");
+        assert_eq!(failed.code(), ErrorCode::EngineToolFailed);
+        let killed = completion_mark(exit(9, "[00] completed OK!")).expect_err("killed");
+        assert_eq!(killed.code(), ErrorCode::EngineToolFailed);
+    }
+
+    #[test]
+    fn f80_the_user_of_the_login_is_read() {
+        let line = "[00] 2026-11-22 08:02:06 Connecting to MariaDB server host: 127.0.0.1, user: a, user: b, password: set, \
+                    port: 31245, socket: not set";
+        assert_eq!(login_user(line), Some("a, user: b"));
+        assert_eq!(login_user("[00] Using server version 10.11"), None);
+    }
+}

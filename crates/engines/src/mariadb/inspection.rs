@@ -1,0 +1,124 @@
+//! Finds out what a server is and all that is missing, before the first backup needs it. // F-56
+
+use std::path::{Path, PathBuf};
+
+use domain::assignment::DatastoreAccess;
+use domain::{DatastoreStatus, ErrorCode, Inspection, JobError, Method, Service};
+use process::find_program;
+use tokio_util::sync::CancellationToken;
+
+use super::client::query;
+use super::facts::ServerFacts;
+use super::layout::{self, Contents};
+use super::preparation::blocking;
+use super::{backup, privileges};
+use crate::EngineError;
+use crate::problem::{Problem, fine, judge};
+
+/// Programs that restoring needs and backing up does not.
+const RESTORE_TOOLS: [&str; 2] = ["mbstream", "mariadbd"];
+
+/// Looks at a server. Never fails: what is wrong is in the findings.
+pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+    if find_program("mariadb", &[]).is_none() {
+        return offline(Problem::missing_tool("mariadb"));
+    }
+    match ServerFacts::ask(datastore, cancel).await {
+        Ok(facts) => look(datastore, facts, cancel).await,
+        Err(error) => offline(Problem::of_error(&error)),
+    }
+}
+
+fn offline(problem: Problem) -> Inspection {
+    let refusal =
+        (problem.code == ErrorCode::EngineMismatch).then(|| JobError::new(problem.code, problem.detail.clone()));
+    Inspection { refusal, ..Inspection::failed(problem.code, problem.detail, problem.remedy) }
+}
+
+async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &CancellationToken) -> Inspection {
+    let version = facts.version().to_owned();
+    let mut findings = vec![fine("connected", format!("MariaDB {version} lets {} in.", facts.account))];
+    let directory = backup::local_data_directory(datastore, &facts);
+    let contents = match &directory {
+        Ok(directory) => walk(directory.clone()).await.ok(),
+        Err(_) => None,
+    };
+
+    let mut against_backups = Vec::new();
+    against_backups.extend(backup::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
+    against_backups.extend(backup::check_privileges(datastore, &facts, cancel).await.err());
+    let inaccessible = directory.as_ref().err().map(Problem::of_error);
+    against_backups.extend(inaccessible.clone());
+    if find_program("mariadb-backup", &[]).is_none() {
+        against_backups.push(Problem::missing_tool("mariadb-backup"));
+    }
+    let against_restores = against_restores(datastore, &facts, inaccessible, contents.as_ref());
+
+    let data_size_bytes = match contents {
+        Some(contents) => Some(contents.backup_bytes),
+        None => size_told(datastore, cancel).await,
+    };
+    Inspection {
+        status: DatastoreStatus::Online,
+        engine_version: Some(version),
+        data_directory: Some(facts.data_directory().display().to_string()),
+        server_identity: facts.identity(),
+        data_size_bytes,
+        capabilities: judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, &mut findings),
+        findings,
+        refusal: None,
+    }
+}
+
+async fn walk(directory: PathBuf) -> Result<Contents, EngineError> {
+    blocking(move || {
+        layout::contents(&directory).map_err(EngineError::file("looking through the data directory", &directory))
+    })
+    .await
+}
+
+/// All that keeps the data directory from being replaced; the first is the reason shown.
+fn against_restores(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    inaccessible: Option<Problem>,
+    contents: Option<&Contents>,
+) -> Vec<Problem> {
+    let mut problems = Vec::from_iter(inaccessible);
+    if problems.is_empty()
+        && let Err(error) = layout::check_data_directory(&facts.data_directory())
+    {
+        problems.push(Problem::of_error(&error));
+    }
+    if let Some(reason) = facts.data_elsewhere() {
+        problems.push(Problem::new(
+            ErrorCode::ServerSettingMissing,
+            format!("{reason} A restore in place replaces that directory alone."),
+        ));
+    }
+    if let Some((count, link)) = contents.and_then(|contents| Some((contents.links.len(), contents.links.first()?))) {
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, layout::link_reason(Path::new(link), count)));
+    }
+    problems
+        .extend(RESTORE_TOOLS.into_iter().filter(|tool| find_program(tool, &[]).is_none()).map(Problem::missing_tool));
+    if datastore.service == Service::None {
+        problems.push(Problem::no_service());
+    }
+    problems
+}
+
+/// The size of InnoDB's files, where their directory can't be looked at. Needs PROCESS.
+async fn size_told(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Option<u64> {
+    let sql = "SELECT CAST(SUM(FILE_SIZE) AS UNSIGNED) FROM information_schema.INNODB_SYS_TABLESPACES";
+    let rows = query(datastore, sql, cancel).await.ok()?;
+    rows.first()?.first()?.parse().ok()
+}
+
+/// The problem of an account that may not do what a backup needs.
+pub(super) fn missing_privileges(missing: &[&str], account: &str) -> Problem {
+    Problem::new(
+        ErrorCode::MissingPrivilege,
+        format!("The account {account} may not do what a backup needs; it lacks {}.", missing.join(", ")),
+    )
+    .remedy(privileges::grant_statement(missing, account))
+}

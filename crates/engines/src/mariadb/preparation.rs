@@ -1,0 +1,97 @@
+//! Makes unpacked files a data directory: `mariadb-backup --prepare` applies the redo log that the backup caught.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use domain::{ErrorCode, LogLevel};
+use process::Command;
+
+use super::backup::completion_mark;
+use super::unpack::as_owner;
+use super::{STALL_LIMIT, layout};
+use crate::{EngineError, Staging};
+
+/// Files that the tool leaves for people and for its later steps, and that a server does not know.
+fn is_tool_file(name: &str) -> bool {
+    name == "backup-my.cnf" || name.starts_with("xtrabackup_") || name.starts_with("mariadb_backup_")
+}
+
+/// Prepares the staged files.
+///
+/// # Errors
+/// `server_setting_missing` for tables with files elsewhere; what the tool failed with; `backup_incomplete` unless it said
+/// that it was done.
+pub(super) async fn prepare(staging: &Staging) -> Result<(), EngineError> {
+    let directory = staging.directory.clone();
+    blocking(move || {
+        let contents =
+            layout::contents(&directory).map_err(EngineError::file("looking through what was unpacked", &directory))?;
+        layout::refuse_links(&contents.links)
+    })
+    .await?;
+    let log = Arc::clone(&staging.log);
+    let mut target = std::ffi::OsString::from("--target-dir=");
+    target.push(&staging.directory);
+    let mut child = as_owner(Command::new("mariadb-backup"), staging.owner)
+        .args(["--no-defaults", "--prepare"])
+        .arg(target)
+        .stall_limit(STALL_LIMIT)
+        .on_line(move |_, line| log(LogLevel::Tool, line))
+        .spawn()
+        .map_err(|source| EngineError::process("preparing with mariadb-backup", source))?;
+    let exit = child.wait(&staging.cancel).await;
+    completion_mark(exit.map_err(|source| EngineError::process("preparing with mariadb-backup", source))?)?;
+    let (directory, live) = (staging.directory.clone(), staging.live_directory.clone());
+    blocking(move || set_modes(&directory, &live)).await
+}
+
+/// Removes the tool's own files, so that what is switched in is a server's data directory.
+pub(super) fn remove_tool_files(directory: &Path) -> Result<(), EngineError> {
+    let failed = |source| EngineError::file("removing the tool's files", directory)(source);
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if is_tool_file(&entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path()).map_err(EngineError::file("removing the tool's file", entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Streams carry no modes. A file gets the mode that the live directory's file of that name has, and one that is only in
+/// the backup that of the system tables.
+fn set_modes(directory: &Path, live: &Path) -> Result<(), EngineError> {
+    let mode_of = |path: &Path| fs::symlink_metadata(path).ok().map(|metadata| metadata.mode() & 0o7777);
+    let of_files = mode_of(&live.join("ibdata1")).unwrap_or(0o660);
+    let of_directories = mode_of(&live.join("mysql")).unwrap_or(0o700);
+    let mut pending: Vec<PathBuf> = vec![PathBuf::new()];
+    while let Some(inner) = pending.pop() {
+        let path = directory.join(&inner);
+        let entries: Vec<_> = fs::read_dir(&path)
+            .and_then(Iterator::collect)
+            .map_err(EngineError::file("looking through what was unpacked", &path))?;
+        for entry in entries {
+            let inner = inner.join(entry.file_name());
+            let kind = entry.file_type().map_err(EngineError::file("looking at an unpacked file", entry.path()))?;
+            let usual = if kind.is_dir() { of_directories } else { of_files };
+            let mode = mode_of(&live.join(&inner)).unwrap_or(usual);
+            if !kind.is_symlink() {
+                fs::set_permissions(entry.path(), Permissions::from_mode(mode))
+                    .map_err(EngineError::file("setting a file's mode", entry.path()))?;
+            }
+            if kind.is_dir() {
+                pending.push(inner);
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(EngineError::known(ErrorCode::Internal, error.to_string())))
+}

@@ -1,0 +1,60 @@
+//! What a backup's account may do, and the statement that gives it what is missing. // F-56
+
+use super::client::Row;
+
+/// What `mariadb-backup` needs on `*.*`; the older name of the same privilege beside it.
+const NEEDED: [(&str, &str); 3] =
+    [("RELOAD", "RELOAD"), ("PROCESS", "PROCESS"), ("BINLOG MONITOR", "REPLICATION CLIENT")];
+
+/// The needed privileges that none of the lines of `SHOW GRANTS` gives.
+pub(super) fn missing(grants: &[Row]) -> Vec<&'static str> {
+    let given: Vec<String> = grants
+        .iter()
+        .filter_map(|row| row.first()?.strip_prefix("GRANT ")?.split_once(" ON *.* TO "))
+        .flat_map(|(names, _)| names.split(','))
+        .map(|name| name.trim().to_ascii_uppercase())
+        .collect();
+    let has = |name: &str| given.iter().any(|given| given == name || given == "ALL PRIVILEGES");
+    NEEDED.iter().filter(|(name, older)| !has(name) && !has(older)).map(|(name, _)| *name).collect()
+}
+
+/// The statement that gives `privileges` to `account` (`user@host`).
+pub(super) fn grant_statement(privileges: &[&str], account: &str) -> String {
+    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
+    format!("GRANT {} ON *.* TO {}@{};", privileges.join(", "), literal(user), literal(host))
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(lines: &[&str]) -> Vec<Row> {
+        lines.iter().map(|line| vec![(*line).to_owned()]).collect()
+    }
+
+    #[test]
+    fn f56_missing_privileges_are_found() {
+        let all = grants(&["GRANT ALL PRIVILEGES ON *.* TO `root`@`localhost` WITH GRANT OPTION"]);
+        assert_eq!(missing(&all), Vec::<&str>::new());
+        let enough = grants(&["GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO `b`@`%` IDENTIFIED BY PASSWORD '*C9'"]);
+        assert_eq!(missing(&enough), Vec::<&str>::new());
+        let older = grants(&["GRANT RELOAD, PROCESS, REPLICATION CLIENT ON *.* TO `b`@`%`"]);
+        assert_eq!(missing(&older), Vec::<&str>::new());
+        let elsewhere = grants(&["GRANT USAGE ON *.* TO `b`@`%`", "GRANT ALL PRIVILEGES ON `shop`.* TO `b`@`%`"]);
+        assert_eq!(missing(&elsewhere), ["RELOAD", "PROCESS", "BINLOG MONITOR"]);
+        let by_role = grants(&["GRANT `backup` TO `b`@`%`", "GRANT RELOAD, PROCESS ON *.* TO `backup`"]);
+        assert_eq!(missing(&by_role), ["BINLOG MONITOR"]);
+    }
+
+    #[test]
+    fn f82_account_names_are_quoted() {
+        assert_eq!(
+            grant_statement(&["PROCESS"], r"o'b\r@x@10.0.0.%"),
+            r"GRANT PROCESS ON *.* TO 'o''b\\r@x'@'10.0.0.%';"
+        );
+    }
+}

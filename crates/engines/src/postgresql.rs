@@ -1,0 +1,92 @@
+//! PostgreSQL: full physical backups by `pg_basebackup`, restored as a whole data directory.
+//!
+//! All talk with a server goes through `psql` and `pg_basebackup`, so that its own client library decides on encryption
+//! and authentication. SQL is constant text: names that people chose come in as environment variables or go out as JSON,
+//! never into a statement. // F-82
+
+mod archive_end;
+mod backup;
+mod binaries;
+mod configuration;
+mod connection;
+mod control_file;
+mod findings;
+mod inspection;
+mod server;
+mod staged;
+mod tree;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use domain::assignment::DatastoreAccess;
+use domain::{Engine, ErrorCode, Inspection};
+use process::Signal;
+use tokio_util::sync::CancellationToken;
+
+use crate::data_directory::check_replaceable;
+use crate::unpack_tar::TarUnpack;
+use crate::{
+    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
+};
+
+/// The one stream of a backup.
+const STREAM: StreamSpec = StreamSpec { name: "base", extension: "tar" };
+/// What every data directory has (manual, "Database File Layout").
+const VERSION_FILE: &str = "PG_VERSION";
+const CONTROL_FILE: &str = "global/pg_control";
+
+/// PostgreSQL.
+pub(crate) struct Postgresql;
+
+#[async_trait]
+impl Driver for Postgresql {
+    fn engine(&self) -> Engine {
+        Engine::Postgresql
+    }
+
+    /// Fast shutdown (manual, "Shutting Down the Server"): ends the sessions and writes a checkpoint.
+    fn stop_signal(&self) -> Signal {
+        Signal::SIGINT
+    }
+
+    async fn inspect(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+        inspection::inspect(datastore, cancel).await
+    }
+
+    async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
+        Ok(Box::new(backup::BaseBackup::start(request).await?))
+    }
+
+    fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError> {
+        check_replaceable(directory, Engine::Postgresql.title(), &[VERSION_FILE, CONTROL_FILE])
+    }
+
+    async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
+        if stream != STREAM.name {
+            let detail = format!("The backup has a stream {stream:?}, which PostgreSQL's backups do not have.");
+            return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
+        }
+        Ok(Box::new(TarUnpack::start(staging)?))
+    }
+
+    async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {
+        tree::prepare(staging)
+    }
+
+    async fn probe_staged(&self, staging: &Staging) -> Result<Probe, EngineError> {
+        staged::probe(staging).await
+    }
+
+    async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
+        match source {
+            ConfigurationSource::Live => configuration::take_live(&staging.live_directory, &staging.directory),
+            ConfigurationSource::Backup => Ok(()),
+        }
+    }
+
+    async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {
+        let server = server::ask(datastore, cancel).await.map_err(|problem| problem.into_error())?;
+        Ok(Probe { summary: server.summary(), engine_version: server.version })
+    }
+}

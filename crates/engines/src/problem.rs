@@ -1,0 +1,98 @@
+//! What stands in the way of a backup or a restore, and what mends it.
+
+use domain::{BackupKind, BackupType, Capabilities, ErrorCode, Finding, FindingSeverity, Method, MethodCapability};
+
+use crate::EngineError;
+use crate::error::{debian_package, missing_tool};
+
+/// Something that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub code: ErrorCode,
+    pub detail: String,
+    /// The statement or command that mends it, ready to copy.
+    pub remedy: Option<String>,
+}
+
+impl Problem {
+    pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), remedy: None }
+    }
+
+    pub(crate) fn remedy(self, remedy: impl Into<String>) -> Self {
+        Self { remedy: Some(remedy.into()), ..self }
+    }
+
+    pub(crate) fn of_error(error: &EngineError) -> Self {
+        let error = error.to_job_error();
+        Self::new(error.code, error.detail)
+    }
+
+    /// A program that is not on the worker's machine.
+    pub(crate) fn missing_tool(program: &str) -> Self {
+        let problem = Self::new(ErrorCode::MissingTool, missing_tool(program));
+        match debian_package(program) {
+            Some(package) => problem.remedy(format!("apt-get install {package}")),
+            None => problem,
+        }
+    }
+
+    /// Nobody told how to stop and start the server.
+    pub(crate) fn no_service() -> Self {
+        Self::new(
+            ErrorCode::ServiceControlMissing,
+            "Nobody told how to stop and start the server, which a restore in place needs. Set the datastore's service.",
+        )
+    }
+
+    /// As a finding of an inspection.
+    pub(crate) fn into_finding(self, severity: FindingSeverity) -> Finding {
+        Finding { severity, code: self.code.as_str().to_owned(), detail: self.detail, remedy: self.remedy }
+    }
+
+    /// As the error of a job.
+    pub(crate) fn into_error(self) -> EngineError {
+        match self.remedy {
+            Some(remedy) => EngineError::known(self.code, format!("{}\n{remedy}", self.detail)),
+            None => EngineError::known(self.code, self.detail),
+        }
+    }
+}
+
+/// Something that is as it should be.
+pub(crate) fn fine(code: &str, detail: impl Into<String>) -> Finding {
+    Finding { severity: FindingSeverity::Ok, code: code.to_owned(), detail: detail.into(), remedy: None }
+}
+
+/// What an inspection says after it looked at a server that let it in: what works, with the first problem as the reason of
+/// what does not.
+pub(crate) fn judge(
+    method: Method,
+    title: &str,
+    against_backups: Vec<Problem>,
+    against_restores: Vec<Problem>,
+    findings: &mut Vec<Finding>,
+) -> Capabilities {
+    let full = MethodCapability { method, types: vec![BackupType::Full], kind: BackupKind::Physical };
+    let methods = if against_backups.is_empty() { vec![full] } else { Vec::new() };
+    if against_backups.is_empty() {
+        findings.push(fine("backup_possible", format!("Everything that a backup by {method} needs is there.")));
+    }
+    let restore_in_place_reason = against_restores.first().map(|problem| problem.detail.clone());
+    findings.extend(against_backups.into_iter().map(|problem| problem.into_finding(FindingSeverity::Error)));
+    if restore_in_place_reason.is_none() {
+        let detail = "The worker can replace the data directory and start the server on it.";
+        findings.push(fine("restore_possible", detail));
+    }
+    findings.extend(against_restores.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
+    Capabilities {
+        methods,
+        point_in_time_recovery: false,
+        point_in_time_recovery_reason: Some(format!(
+            "Point-in-time recovery needs archived logs, which Holdfast does not keep for {title} yet; a backup is restored \
+             exactly as it was at its end."
+        )),
+        restore_in_place: restore_in_place_reason.is_none(),
+        restore_in_place_reason,
+    }
+}

@@ -1,0 +1,6 @@
+//! The PostgreSQL module on real servers.
+
+mod backups;
+mod inspections;
+mod restores;
+mod setup;
