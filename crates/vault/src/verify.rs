@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::manifest::{Manifest, ObjectRecord, StreamRecord};
-use futures::{TryStreamExt, stream};
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -32,10 +32,11 @@ impl Vault {
         folder: &str,
         streams: &[StreamRecord],
     ) -> Result<Vec<ObjectProblem>, VaultError> {
-        let objects = streams.iter().flat_map(|stream| &stream.objects).map(Ok::<_, VaultError>);
+        // Records of their own, since futures over borrowed ones are not `Send` to a caller's eyes (rust-lang/rust#102211).
+        let objects: Vec<ObjectRecord> = streams.iter().flat_map(|stream| stream.objects.clone()).collect();
         let looked: Vec<Option<ObjectProblem>> = stream::iter(objects)
-            .map_ok(|object| self.look_at(folder, object))
-            .try_buffered(SIZES_AT_ONCE)
+            .map(|object| async move { self.look_at(folder, &object).await })
+            .buffered(SIZES_AT_ONCE)
             .try_collect()
             .await?;
         Ok(looked.into_iter().flatten().collect())

@@ -1,0 +1,137 @@
+//! Restoring in place, and undoing it. Until the switch the live server runs untouched; the switch is a few renames
+//! written to a journal first; what was replaced is kept. // F-62, I7
+//!
+//! - `plan`: what stands in the way, touching nothing;
+//! - `stage`: a fresh directory beside the live one, filled, prepared and probed;
+//! - `switch`: stop, rename, start, probe, or all the way back;
+//! - `journal`: what a switch is about to do, durable before it does it;
+//! - `layout`: which renames a switch is, and how they are taken back from any point;
+//! - `recovery`: what a killed worker left, finished or undone.
+
+mod journal;
+mod layout;
+mod plan;
+mod recovery;
+mod stage;
+mod switch;
+
+use chrono::{Duration, Utc};
+use domain::assignment::{DatastoreAccess, TaskResult};
+use domain::restore::UNDO_HOURS;
+use domain::{Backup, ErrorCode, JobError, Restore, StorageAccess};
+use engines::ConfigurationSource;
+
+pub use plan::plan;
+pub use recovery::{recover_all, sweep};
+
+use crate::context::{JobContext, JobFailure, driver_of};
+use journal::{Journal, Operation, Step};
+use switch::{SwitchEnd, SwitchRequest, run_switch};
+
+/// Restores a backup over the datastore that it was made of.
+///
+/// # Errors
+/// Any doubt before the switch leaves the live server untouched; any failure after it puts the old data back. Stopping
+/// is possible until the switch begins.
+pub async fn restore_in_place(
+    context: &JobContext,
+    restore: &Restore,
+    restore_configuration: bool,
+    backup: &Backup,
+    datastore: &DatastoreAccess,
+    storage: &StorageAccess,
+) -> Result<TaskResult, JobFailure> {
+    let driver = driver_of(datastore.engine)?;
+    context.progress.begin("checking", None);
+    // What an earlier attempt left open is settled before anybody looks at the directory.
+    let known = datastore.data_directory.as_ref().map(std::path::PathBuf::from);
+    let locked = match known.filter(|directory| directory.parent().is_some_and(std::path::Path::is_dir)) {
+        Some(directory) => Some(recovery::lock_and_settle(&directory, restore.id).await?),
+        None => None,
+    };
+    let ready = plan::check(context, backup, datastore, storage).await?.into_ready()?;
+    let _lock = match locked {
+        Some(lock) => lock,
+        None => recovery::lock_and_settle(&ready.data_directory, restore.id).await?,
+    };
+    if let Some(finished) = recovery::finished(&ready.data_directory, restore.id, Operation::Restore)? {
+        context.log.info("An earlier attempt had already finished this restore");
+        return Ok(TaskResult::Restore {
+            undo_until: finished.keep_until,
+            downtime_seconds: finished.downtime_seconds,
+        });
+    }
+    let mut journal = Journal::begin(
+        &context.state_directory,
+        Operation::Restore,
+        restore.id,
+        &ready.data_directory,
+        datastore,
+        Utc::now() + Duration::hours(UNDO_HOURS),
+    )?;
+    let staging = match stage::fill_staging(context, driver, &journal, &ready, datastore).await {
+        Ok(staging) => staging,
+        Err(failure) => {
+            journal.discard()?;
+            return Err(failure);
+        }
+    };
+    if let Err(error) = context.lease.confirm().await {
+        journal.discard()?;
+        return Err(error.into());
+    }
+    if context.stop.is_cancelled() {
+        journal.discard()?;
+        return Err(JobFailure::Stopped);
+    }
+    let source = if restore_configuration { ConfigurationSource::Backup } else { ConfigurationSource::Live };
+    let end = run_switch(SwitchRequest {
+        context,
+        driver,
+        datastore,
+        journal: &mut journal,
+        staging: Some((&staging, source)),
+    })
+    .await?;
+    let SwitchEnd { downtime_seconds } = end;
+    Ok(TaskResult::Restore { undo_until: journal.keep_until(), downtime_seconds })
+}
+
+/// Puts back the data that a restore replaced. What the restore had brought is kept until the same time.
+///
+/// # Errors
+/// `undo_not_possible` when the earlier data is gone; after any other failure the restored data is in place as before.
+pub async fn undo(
+    context: &JobContext,
+    restore: &Restore,
+    datastore: &DatastoreAccess,
+) -> Result<TaskResult, JobFailure> {
+    let driver = driver_of(datastore.engine)?;
+    context.progress.begin("checking", None);
+    let impossible = |why: &str| JobError::new(ErrorCode::UndoNotPossible, why);
+    let data_directory = datastore
+        .data_directory
+        .as_deref()
+        .ok_or_else(|| impossible("The datastore's data directory is not known."))?;
+    let data_directory = std::path::PathBuf::from(data_directory);
+    let _lock = recovery::lock_and_settle(&data_directory, restore.id).await?;
+    if let Some(finished) = recovery::finished(&data_directory, restore.id, Operation::Undo)? {
+        return Ok(TaskResult::Undo { downtime_seconds: finished.downtime_seconds });
+    }
+    let done = recovery::finished(&data_directory, restore.id, Operation::Restore)?
+        .ok_or_else(|| impossible("The directory with the earlier data is not there any more."))?;
+    let mut journal = Journal::begin_undo(&context.state_directory, &done.journal, datastore)?;
+    if let Err(error) = context.lease.confirm().await {
+        journal.discard()?;
+        return Err(error.into());
+    }
+    let SwitchEnd { downtime_seconds } =
+        run_switch(SwitchRequest { context, driver, datastore, journal: &mut journal, staging: None }).await?;
+    done.journal.forget()?;
+    Ok(TaskResult::Undo { downtime_seconds })
+}
+
+/// Whether a journal's step means that the live directory may be half switched.
+fn is_open(step: Step) -> bool {
+    !matches!(step, Step::Committed)
+}

@@ -1,0 +1,181 @@
+//! Checking before a restore: facts are gathered here, touching nothing, and judged by `domain`.
+
+use std::path::{Path, PathBuf};
+
+use domain::assignment::{DatastoreAccess, TaskResult};
+use domain::manifest::backup_folder;
+use domain::restore_plan::{RestoreFacts, plan_restore};
+use domain::{Backup, DatastoreStatus, ErrorCode, JobError, Manifest, Obstacle, RestorePlan, Service, StorageAccess};
+use vault::Vault;
+
+use super::layout::{is_mount_point, side_folder};
+use crate::context::{JobContext, JobFailure, describe, driver_of};
+
+/// What a check found.
+pub struct Checked {
+    pub plan: RestorePlan,
+    ready: Option<Ready>,
+}
+
+/// All that a restore needs once nothing stands in its way.
+pub struct Ready {
+    pub vault: Vault,
+    pub folder: String,
+    pub manifest: Manifest,
+    pub data_directory: PathBuf,
+}
+
+impl Checked {
+    /// What the restore needs.
+    ///
+    /// # Errors
+    /// With obstacles: the first one's code, and a sentence for each.
+    pub fn into_ready(self) -> Result<Ready, JobError> {
+        let details: Vec<&str> = self.plan.obstacles.iter().map(|obstacle| obstacle.detail.as_str()).collect();
+        match (self.plan.obstacles.first(), self.ready) {
+            (None, Some(ready)) => Ok(ready),
+            (Some(first), _) => Err(JobError::new(first.code, details.join(" "))),
+            (None, None) => Err(JobError::new(ErrorCode::Internal, "The check ended without a result.")),
+        }
+    }
+}
+
+/// The job that says what a restore would do.
+pub async fn plan(
+    context: &JobContext,
+    backup: &Backup,
+    datastore: &DatastoreAccess,
+    storage: &StorageAccess,
+) -> Result<TaskResult, JobFailure> {
+    context.progress.begin("checking", None);
+    let checked = check(context, backup, datastore, storage).await?;
+    Ok(TaskResult::PlanRestore { plan: checked.plan })
+}
+
+/// Gathers the facts and judges them. // F-33, F-61, F-63, F-64, F-65
+///
+/// # Errors
+/// Only when it was stopped; whatever else goes wrong is an obstacle.
+pub async fn check(
+    context: &JobContext,
+    backup: &Backup,
+    datastore: &DatastoreAccess,
+    storage: &StorageAccess,
+) -> Result<Checked, JobFailure> {
+    let mut found = Vec::new();
+    let inspection = driver_of(datastore.engine)?.inspect(datastore, &context.stop).await;
+    if context.stop.is_cancelled() {
+        return Err(JobFailure::Stopped);
+    }
+    if let (Some(registered), Some(answers)) = (&datastore.server_identity, &inspection.server_identity)
+        && registered != answers
+    {
+        // F-54
+        found.push(Obstacle::new(
+            ErrorCode::ServerIdentityChanged,
+            format!(
+                "The server at this address is {answers}, not {registered} that was registered. Test the datastore."
+            ),
+        ));
+    }
+    let data_directory =
+        datastore.data_directory.as_deref().or(inspection.data_directory.as_deref()).map(PathBuf::from);
+    match &data_directory {
+        Some(directory) => look_at_directory(datastore, directory, &mut found),
+        None => found.push(Obstacle::new(
+            ErrorCode::DataDirectoryMismatch,
+            "The server's data directory is not known. Give it in the datastore's settings.",
+        )),
+    }
+    if datastore.service == Service::None {
+        found.push(Obstacle::new(
+            ErrorCode::ServiceControlMissing,
+            "Nobody told how to stop and start the server. Set the datastore's service in its settings.",
+        ));
+    }
+    if inspection.status == DatastoreStatus::Online && !inspection.capabilities.restore_in_place {
+        let reason = inspection.capabilities.restore_in_place_reason.clone();
+        let known = found.iter().any(|obstacle| obstacle.code == ErrorCode::ServiceControlMissing);
+        if let (Some(reason), false) = (reason, known) {
+            found.push(Obstacle::new(ErrorCode::DataDirectoryInaccessible, reason));
+        }
+    }
+    let folder = backup_folder(backup.datastore_id, backup.id);
+    let (vault, manifest) = match open_manifest(storage, &folder, &mut found).await {
+        Some((vault, manifest)) => (vault, manifest),
+        None => return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None }),
+    };
+    match vault.check_objects(&folder, &manifest).await {
+        Ok(problems) => found.extend(problems.iter().map(|problem| Obstacle::new(problem.code(), problem.to_string()))),
+        Err(error) => found.push(Obstacle::new(error.code(), describe(&error))),
+    }
+    let free_bytes = data_directory.as_deref().map_or(0, free_bytes_beside);
+    let plan = plan_restore(RestoreFacts {
+        backup_engine: manifest.engine,
+        backup_version: manifest.engine_version.clone(),
+        backup_status: backup.status,
+        target_engine: datastore.engine,
+        target_version: inspection.engine_version,
+        fetch_bytes: manifest.size_bytes,
+        unpacked_bytes: manifest.unpacked_size_bytes,
+        free_bytes,
+        found,
+    });
+    let ready = data_directory.map(|data_directory| Ready { vault, folder, manifest, data_directory });
+    Ok(Checked { plan, ready })
+}
+
+async fn open_manifest(storage: &StorageAccess, folder: &str, found: &mut Vec<Obstacle>) -> Option<(Vault, Manifest)> {
+    let opened = match Vault::open(storage) {
+        Ok(vault) => vault.read_manifest(folder).await.map(|manifest| (vault, manifest)),
+        Err(error) => Err(error),
+    };
+    match opened {
+        Ok(opened) => Some(opened),
+        Err(error) => {
+            found.push(Obstacle::new(error.code(), describe(&error)));
+            None
+        }
+    }
+}
+
+/// Without a manifest the catalog's numbers have to do: the plan has obstacles anyway.
+fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: Vec<Obstacle>) -> RestorePlan {
+    plan_restore(RestoreFacts {
+        backup_engine: datastore.engine,
+        backup_version: backup.engine_version.clone().unwrap_or_default(),
+        backup_status: backup.status,
+        target_engine: datastore.engine,
+        target_version: None,
+        fetch_bytes: backup.size_bytes.unwrap_or(0).unsigned_abs(),
+        unpacked_bytes: backup.original_size_bytes.unwrap_or(0).unsigned_abs(),
+        free_bytes: u64::MAX,
+        found,
+    })
+}
+
+fn look_at_directory(datastore: &DatastoreAccess, directory: &Path, found: &mut Vec<Obstacle>) {
+    let looked = driver_of(datastore.engine)
+        .and_then(|driver| driver.check_data_directory(directory).map_err(|error| error.to_job_error()));
+    if let Err(error) = looked {
+        found.push(Obstacle::new(error.code, error.detail));
+        return;
+    }
+    let writable = side_folder(directory).is_ok_and(|side| {
+        nix::unistd::access(&side, nix::unistd::AccessFlags::W_OK | nix::unistd::AccessFlags::X_OK).is_ok()
+    });
+    if !writable {
+        let place = if is_mount_point(directory).unwrap_or(false) { "into" } else { "beside" };
+        found.push(Obstacle::new(
+            ErrorCode::DataDirectoryInaccessible,
+            format!("The worker can't write {place} {}. Run it as root or as a user that may.", directory.display()),
+        ));
+    }
+}
+
+fn free_bytes_beside(directory: &Path) -> u64 {
+    side_folder(directory)
+        .ok()
+        .and_then(|side| nix::sys::statvfs::statvfs(&side).ok())
+        .map_or(0, |stat| u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+}

@@ -1,0 +1,119 @@
+//! Staging: a fresh directory beside the live one, filled from the storage, prepared by the engine's tools, and proven
+//! by starting a private server on it. The live server runs on meanwhile and is only read.
+
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use domain::assignment::DatastoreAccess;
+use domain::{ErrorCode, JobError, format};
+use engines::{Driver, Staging};
+use process::Credentials;
+
+use super::journal::{Journal, journal_error};
+use super::layout::{copy_owner_and_mode, sync_directory};
+use super::plan::Ready;
+use crate::context::{JobContext, JobFailure};
+
+/// Fills and proves the staging directory of a journal.
+///
+/// # Errors
+/// The live data is untouched; the caller discards the journal, which removes the directory.
+pub async fn fill_staging(
+    context: &JobContext,
+    driver: &'static dyn Driver,
+    journal: &Journal,
+    ready: &Ready,
+    datastore: &DatastoreAccess,
+) -> Result<Staging, JobFailure> {
+    let layout = &journal.record.layout;
+    create_like(&layout.data_directory, &layout.incoming)
+        .map_err(|error| journal_error("create", &layout.incoming, &error))?;
+    let owner = Credentials::of_owner(&layout.data_directory)
+        .map_err(|error| journal_error("read", &layout.data_directory, &error))?;
+    let staging = Staging {
+        directory: layout.incoming.clone(),
+        live_directory: layout.data_directory.clone(),
+        owner,
+        datastore: datastore.clone(),
+        manifest: ready.manifest.clone(),
+        log: context.log.sink(),
+        cancel: context.stop.clone(),
+    };
+    fetch(context, driver, ready, &staging).await?;
+    context.progress.begin("preparing", None);
+    context.log.info("Preparing the restored files");
+    driver.prepare(&staging).await?;
+    context.progress.begin("validating", None);
+    context.log.info("Starting the restored data privately");
+    let probe = driver.probe_staged(&staging).await?;
+    context.log.info(format!("The restored data holds {}", probe.summary));
+    copy_owner_and_mode(&layout.data_directory, &layout.incoming)
+        .map_err(|error| journal_error("set the owner of", &layout.incoming, &error))?;
+    sync_file_system(&layout.incoming).map_err(|error| journal_error("sync", &layout.incoming, &error))?;
+    Ok(staging)
+}
+
+async fn fetch(
+    context: &JobContext,
+    driver: &'static dyn Driver,
+    ready: &Ready,
+    staging: &Staging,
+) -> Result<(), JobFailure> {
+    context.progress.begin("fetching", Some(ready.manifest.original_size_bytes));
+    context.log.info(format!("Fetching {}", format::bytes(ready.manifest.size_bytes)));
+    let mut before = 0;
+    for stream in &ready.manifest.streams {
+        let mut unpacking = driver.unpack(staging, &stream.name).await?;
+        let mut input = unpacking
+            .take_input()
+            .ok_or_else(|| JobError::new(ErrorCode::Internal, "The unpacking tool's input was already taken."))?;
+        let progress = context.progress.clone();
+        let copied = ready
+            .vault
+            .copy_stream_into(
+                &ready.folder,
+                &ready.manifest,
+                &stream.name,
+                &mut input,
+                &move |bytes| progress.set_bytes(before + bytes),
+                &context.stop,
+            )
+            .await;
+        drop(input);
+        if context.stop.is_cancelled() {
+            return Err(JobFailure::Stopped);
+        }
+        match copied {
+            Ok(()) => unpacking.finish().await?,
+            Err(vault::VaultError::Sink { source, .. }) => {
+                // The tool stopped reading: it knows why.
+                unpacking.finish().await?;
+                return Err(JobError::new(
+                    ErrorCode::EngineToolFailed,
+                    format!("The unpacking tool stopped reading: {source}"),
+                )
+                .into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+        before += stream.original_size_bytes;
+    }
+    Ok(())
+}
+
+/// Makes a directory with the owner, group and mode of another. One that a killed attempt left is removed first.
+fn create_like(like: &Path, directory: &Path) -> std::io::Result<()> {
+    if super::layout::exists(directory)? {
+        fs::remove_dir_all(directory)?;
+    }
+    fs::DirBuilder::new().mode(0o700).create(directory)?;
+    copy_owner_and_mode(like, directory)?;
+    sync_directory(directory.parent().unwrap_or(directory))
+}
+
+/// Makes all staged files durable at once (syncfs(2)) before the live data is touched. // F-42
+fn sync_file_system(directory: &Path) -> std::io::Result<()> {
+    let opened = fs::File::open(directory)?;
+    nix::unistd::syncfs(&opened).map_err(std::io::Error::from)
+}
