@@ -59,7 +59,7 @@ mod tests {
             let options = client_options(Some(&Secret::new(password)));
             let output = process::Command::new("my_print_defaults")
                 .arg_secret_file("--defaults-file=", options)
-                .args(["--show", "client"])
+                .arg("client")
                 .output(&tokio_util::sync::CancellationToken::new())
                 .await
                 .expect("my_print_defaults");
