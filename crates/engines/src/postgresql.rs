@@ -86,7 +86,7 @@ impl Driver for Postgresql {
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {
-        let server = server::ask(datastore, cancel).await.map_err(|problem| problem.into_error())?;
+        let server = server::ask_for_job(datastore, cancel).await?;
         Ok(Probe { summary: server.summary(), engine_version: server.version })
     }
 }

@@ -19,9 +19,9 @@ use super::STREAM;
 use super::archive_end::{ArchiveReader, Seen};
 use super::binaries;
 use super::connection::Connection;
-use super::findings::Problem;
 use super::server::{self, Server};
 use crate::error::missing_tool;
+use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
 
 const TOOL: &str = "pg_basebackup";
@@ -80,7 +80,7 @@ impl BaseBackup {
             let detail = format!("PostgreSQL has no {backup_type} backups by {method} here.");
             return Err(EngineError::known(ErrorCode::UnsupportedMethod, detail));
         }
-        let server = server::ask(&datastore, &cancel).await.map_err(Problem::into_error)?;
+        let server = server::ask_for_job(&datastore, &cancel).await?;
         let connection = Connection::to(&datastore);
         if let Some(problem) = obstacle(&datastore, &server, &connection.user) {
             return Err(problem.into_error());
@@ -105,7 +105,7 @@ impl BaseBackup {
     /// Whether the server is the one that the backup began with, and was not restarted since. // F-50
     async fn check_server(&self) -> Result<(), EngineError> {
         let changed = |detail: String| Err(EngineError::known(ErrorCode::SourceChanged, detail));
-        match server::ask(&self.datastore, &self.cancel).await {
+        match server::ask_for_job(&self.datastore, &self.cancel).await {
             Ok(after) if after.system_identifier != self.before.system_identifier => {
                 changed("Another server answers at this address than when the backup began.".to_owned())
             }
@@ -116,10 +116,10 @@ impl BaseBackup {
                 changed("The server was promoted during the backup.".to_owned())
             }
             Ok(_) => Ok(()),
-            Err(problem) if problem.code == ErrorCode::HostUnreachable => {
-                changed(format!("The server stopped during the backup. {}", problem.detail))
+            Err(error) if error.code() == ErrorCode::HostUnreachable => {
+                changed(format!("The server stopped during the backup. {error}"))
             }
-            Err(problem) => Err(problem.into_error()),
+            Err(error) => Err(error),
         }
     }
 }

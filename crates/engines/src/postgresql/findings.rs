@@ -1,21 +1,10 @@
 //! What can be wrong with a server or its user, and the statement, line or command that mends it.
 
+use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
-use domain::{ErrorCode, Finding, FindingSeverity};
-use process::ProcessError;
 
 use super::server::Server;
-use crate::EngineError;
-
-/// Something that stands in the way.
-#[derive(Debug)]
-pub(super) struct Problem {
-    pub code: ErrorCode,
-    pub detail: String,
-    /// Ready to copy.
-    pub remedy: Option<String>,
-    cancelled: bool,
-}
+use crate::problem::Problem;
 
 /// What libpq itself says (in English: children run with `LC_ALL=C.UTF-8`) when it got no answer, and the server (in its
 /// own language, English being usual) when it takes no logins just now. Everything else is a refusal of this login.
@@ -37,24 +26,6 @@ const UNREACHABLE: [&str; 14] = [
 ];
 
 impl Problem {
-    pub(super) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), remedy: None, cancelled: false }
-    }
-
-    pub(super) fn remedy(self, remedy: impl Into<String>) -> Self {
-        Self { remedy: Some(remedy.into()), ..self }
-    }
-
-    pub(super) fn of_process(operation: &'static str, error: ProcessError) -> Self {
-        Self::of_error(EngineError::process(operation, error))
-    }
-
-    pub(super) fn of_error(error: EngineError) -> Self {
-        let cancelled = error.is_cancelled();
-        let error = error.to_job_error();
-        Self { cancelled, ..Self::new(error.code, error.detail) }
-    }
-
     /// A session that did not come about.
     pub(super) fn of_refused_login(datastore: &DatastoreAccess, message: &str) -> Self {
         let address = format!("{}:{}", datastore.host, datastore.port);
@@ -113,27 +84,6 @@ impl Problem {
             ),
         )
     }
-
-    /// As a finding of an inspection.
-    pub(super) fn into_finding(self, severity: FindingSeverity) -> Finding {
-        Finding { severity, code: self.code.as_str().to_owned(), detail: self.detail, remedy: self.remedy }
-    }
-
-    /// As the error of a job.
-    pub(super) fn into_error(self) -> EngineError {
-        if self.cancelled {
-            return EngineError::Cancelled;
-        }
-        match self.remedy {
-            Some(remedy) => EngineError::known(self.code, format!("{}\n{remedy}", self.detail)),
-            None => EngineError::known(self.code, self.detail),
-        }
-    }
-}
-
-/// Something that is as it should be.
-pub(super) fn fine(code: &str, detail: impl Into<String>) -> Finding {
-    Finding { severity: FindingSeverity::Ok, code: code.to_owned(), detail: detail.into(), remedy: None }
 }
 
 /// A name as SQL writes it (manual, "Identifiers and Key Words").

@@ -3,18 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use domain::assignment::DatastoreAccess;
-use domain::{
-    BackupKind, BackupType, Capabilities, DatastoreStatus, Engine, ErrorCode, Finding, FindingSeverity, Inspection,
-    JobError, Method, MethodCapability, Service,
-};
+use domain::{DatastoreStatus, Engine, ErrorCode, Finding, FindingSeverity, Inspection, JobError, Method, Service};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Unanswered};
-use super::findings::{Problem, fine, identifier};
+use super::findings::identifier;
 use super::server::{self, Server};
 use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file};
 use crate::data_directory::check_replaceable;
 use crate::error::missing_tool;
+use crate::problem::{Problem, fine, judge};
 use crate::wire::{Speaker, who_answers};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
@@ -58,47 +56,22 @@ async fn look(datastore: &DatastoreAccess, server: Server, cancel: &Cancellation
     let user = Connection::to(datastore).user;
     let mut findings =
         vec![fine("connected", format!("PostgreSQL {} lets the user {user:?} in.", server.short_version()))];
-    let severe = |problem: Problem| problem.into_finding(FindingSeverity::Error);
-
     let against_backups = against_backups(datastore, &server, &user, cancel).await;
-    let can_back_up = against_backups.is_empty();
-    if can_back_up {
-        findings.push(fine("backup_possible", "Everything that a backup by pg_basebackup needs is there."));
-    }
     let refusal = against_backups
         .iter()
         .find(|problem| problem.code == ErrorCode::TablespacesUnsupported)
         .map(|problem| JobError::new(problem.code, problem.detail.clone()));
-    findings.extend(against_backups.into_iter().map(severe));
-
     let (data_directory, against_restores) = against_restores(datastore, &server, &user).await;
-    let restore_in_place_reason = against_restores.first().map(|problem| problem.detail.clone());
-    if against_restores.is_empty() {
-        findings
-            .push(fine("restore_possible", "The worker can replace the data directory and start the server on it."));
-    }
-    findings.extend(against_restores.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
+    let title = Engine::Postgresql.title();
+    let capabilities = judge(Method::PgBasebackup, title, against_backups, against_restores, &mut findings);
     findings.extend(data_directory.as_deref().and_then(linked_log));
-
-    let full =
-        MethodCapability { method: Method::PgBasebackup, types: vec![BackupType::Full], kind: BackupKind::Physical };
     Inspection {
         status: DatastoreStatus::Online,
         engine_version: Some(server.short_version()),
         data_directory: data_directory.map(|directory| directory.display().to_string()),
         server_identity: Some(server.system_identifier.clone()),
         data_size_bytes: Some(server.data_bytes),
-        capabilities: Capabilities {
-            methods: if can_back_up { vec![full] } else { Vec::new() },
-            point_in_time_recovery: false,
-            point_in_time_recovery_reason: Some(
-                "Point-in-time recovery needs archived logs, which Holdfast does not keep for PostgreSQL yet; a backup is \
-                 restored exactly as it was at its end."
-                    .to_owned(),
-            ),
-            restore_in_place: restore_in_place_reason.is_none(),
-            restore_in_place_reason,
-        },
+        capabilities,
         findings,
         refusal,
     }
@@ -194,9 +167,7 @@ async fn against_restores(datastore: &DatastoreAccess, server: &Server, user: &s
         problems.push(Problem::new(ErrorCode::TargetNotSupported, detail));
     }
     if datastore.service == Service::None {
-        let detail = "Nobody told how to stop and start the server, which a restore in place needs. Set the datastore's \
-                      service.";
-        problems.push(Problem::new(ErrorCode::ServiceControlMissing, detail));
+        problems.push(Problem::no_service());
     }
     (directory, problems)
 }
@@ -205,8 +176,8 @@ async fn against_restores(datastore: &DatastoreAccess, server: &Server, user: &s
 fn check_directory(directory: &Path, reported: Option<&Path>, server: &Server) -> Result<(), Problem> {
     let shown = directory.display();
     let marks = [VERSION_FILE, CONTROL_FILE];
-    check_replaceable(directory, Engine::Postgresql.title(), &marks).map_err(Problem::of_error)?;
-    let identifier = control_file::system_identifier(directory).map_err(Problem::of_error)?;
+    check_replaceable(directory, Engine::Postgresql.title(), &marks).map_err(|error| Problem::of_error(&error))?;
+    let identifier = control_file::system_identifier(directory).map_err(|error| Problem::of_error(&error))?;
     let is_same_place = |reported: &Path| match (directory.canonicalize(), reported.canonicalize()) {
         (Ok(directory), Ok(reported)) => directory == reported,
         _ => false,

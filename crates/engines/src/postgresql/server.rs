@@ -6,7 +6,8 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Unanswered};
-use super::findings::Problem;
+use crate::EngineError;
+use crate::problem::Problem;
 
 /// Any role may run it; what a role may not see is null. JSON, because names may hold any character.
 const QUESTION: &str = "\
@@ -87,6 +88,15 @@ pub(super) async fn ask(datastore: &DatastoreAccess, cancel: &CancellationToken)
     ask_over(&Connection::to(datastore), cancel).await.map_err(|unanswered| Problem::of_login(datastore, unanswered))
 }
 
+/// As [`ask`], for a job: being stopped is no problem of the server.
+pub(super) async fn ask_for_job(
+    datastore: &DatastoreAccess,
+    cancel: &CancellationToken,
+) -> Result<Server, EngineError> {
+    let asked = ask(datastore, cancel).await;
+    asked.map_err(|problem| if cancel.is_cancelled() { EngineError::Cancelled } else { problem.into_error() })
+}
+
 async fn ask_over(connection: &Connection, cancel: &CancellationToken) -> Result<Server, Unanswered> {
     // Every cluster has both; either may have been dropped or closed to us.
     let answer = match connection.ask("postgres", QUESTION, cancel).await {
@@ -112,7 +122,7 @@ impl Problem {
             Unanswered::Refused(message) => {
                 Self::new(ErrorCode::MissingPrivilege, format!("The server refused to tell about itself: {message}"))
             }
-            Unanswered::Process(error) => Self::of_process("asking the server", error),
+            Unanswered::Process(error) => Self::of_error(&EngineError::process("asking the server", error)),
         }
     }
 }
