@@ -1,1 +1,83 @@
-//! stub
+//! The control database: what is registered, what was backed up and restored, which jobs wait and run.
+//!
+//! The only crate that speaks SQL. It stores what `domain` decides and decides nothing itself: every change of a job goes
+//! through [`domain::job::JobState::apply`] inside one short transaction, and the event that tells of a change is
+//! committed with it. Rows never leave it; it answers with the types of `domain`. Calls block: the service makes them on
+//! its own threads for that. `now` is always given by the caller.
+//!
+//! SQLite by default, PostgreSQL to scale out; both behave the same, and all tests run on both.
+
+mod backups;
+mod columns;
+mod connection;
+mod datastores;
+mod error;
+mod events;
+mod idempotency;
+mod jobs;
+mod master_key;
+mod migrate;
+mod page;
+mod restores;
+mod schema;
+mod storages;
+mod transaction;
+mod workers;
+
+use std::sync::{Arc, Mutex};
+
+pub use backups::BackupFilter;
+pub use datastores::DatastoreFilter;
+pub use error::StoreError;
+pub use idempotency::{Idempotency, IdempotentAnswer};
+pub use jobs::JobFilter;
+pub use master_key::{MasterKey, MasterKeyError};
+pub use page::PageRequest;
+pub use restores::{RestoreFilter, RestoreRequest};
+
+use connection::{Connector, Pool, acquire};
+
+/// The control database. Clones share their connections.
+#[derive(Clone)]
+pub struct Store {
+    pool: Pool,
+    key: MasterKey,
+    /// Held by the thread that writes, on SQLite: waiting here is fair and short, waiting inside SQLite is polling.
+    writer: Option<Arc<Mutex<()>>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+impl Store {
+    /// Opens the database at `url` (`postgres://…`, `sqlite:///path`, or a path), creates the file where there is none, and
+    /// brings its tables to this version.
+    ///
+    /// # Errors
+    /// [`StoreError::NewerSchema`], [`StoreError::WrongMasterKey`], [`StoreError::Damaged`], [`StoreError::Unavailable`].
+    pub fn open(url: &str, key: MasterKey) -> Result<Self, StoreError> {
+        let connector = Connector::from_url(url);
+        if let Some(path) = connector.sqlite_path() {
+            connection::create_private_file(path)?;
+        }
+        let writer = connector.sqlite_path().map(|_| Arc::default());
+        let store = Self { pool: connector.into_pool(), key, writer };
+        let mut connection = acquire(&store.pool)?;
+        migrate::migrate(&mut connection)?;
+        migrate::check_key(&mut connection, &store.key)?;
+        drop(connection);
+        Ok(store)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub fn ping(&self) -> Result<(), StoreError> {
+        use diesel::connection::SimpleConnection;
+        self.read(|connection| Ok(connection.batch_execute("select 1")?))
+    }
+}

@@ -1,0 +1,182 @@
+//! What may be asked of backups: making one, reading it again, deleting it. Each is a job that excludes others on its
+//! datastore, checked and added in one transaction. // F-16
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use domain::{Backup, BackupType, EventKind, Job, JobKind, JobStatus, Method, Trigger, VerificationStatus};
+use uuid::Uuid;
+
+use crate::backups::row::{self, BackupRow};
+use crate::columns::{micros, new_id, uuid, word};
+use crate::datastores::row as datastore_row;
+use crate::jobs::create::{NewJob, insert, refuse_busy};
+use crate::jobs::row::JobRow;
+use crate::schema::{backups, jobs, meta};
+use crate::transaction::Transaction;
+use crate::{Store, StoreError};
+
+/// Where the last number given to a backup is kept. Numbers are never given twice, not even after a deletion.
+const LAST_NUMBER: &str = "backup_number";
+
+fn next_number(transaction: &mut Transaction<'_>) -> Result<i64, StoreError> {
+    use crate::connection::AnyConnection;
+    if let AnyConnection::Postgres(postgres) = transaction.connection {
+        meta::table.find(LAST_NUMBER).select(meta::value).for_update().first::<String>(postgres)?;
+    }
+    let last: String = meta::table.find(LAST_NUMBER).select(meta::value).first(transaction.connection)?;
+    let next = word::<i64>("meta.value", &last)? + 1;
+    diesel::update(meta::table.find(LAST_NUMBER))
+        .set(meta::value.eq(next.to_string()))
+        .execute(transaction.connection)?;
+    Ok(next)
+}
+
+/// The job that uses a backup now or waits to: makes, verifies, restores or deletes it.
+fn using(transaction: &mut Transaction<'_>, backup: &str) -> Result<Option<JobRow>, StoreError> {
+    Ok(jobs::table
+        .filter(jobs::backup_id.eq(backup))
+        .filter(jobs::exclusive.eq(true))
+        .filter(jobs::status.eq(JobStatus::Pending.as_str()).or(jobs::status.eq(JobStatus::Running.as_str())))
+        .first(transaction.connection)
+        .optional()?)
+}
+
+/// Locks the backup's datastore and reads the backup as it is then.
+fn locked(transaction: &mut Transaction<'_>, id: &str) -> Result<BackupRow, StoreError> {
+    let datastore = row::find(transaction.connection, id)?.datastore_id;
+    transaction.lock_datastore(&datastore)?;
+    row::find(transaction.connection, id)
+}
+
+fn insert_job(transaction: &mut Transaction<'_>, kind: JobKind, backup: &BackupRow) -> Result<JobRow, StoreError> {
+    let datastore = datastore_row::find(transaction.connection, &backup.datastore_id)?;
+    let new = NewJob {
+        kind,
+        datastore: Some(&datastore),
+        backup_id: Some(backup.id.clone()),
+        backup_number: Some(backup.number),
+        restore_id: None,
+    };
+    insert(transaction, new)
+}
+
+impl Store {
+    /// Adds a backup and the job that makes it. Whether the datastore knows the method is the caller's to check.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::Busy`].
+    pub fn backup_create(
+        &self,
+        datastore_id: Uuid,
+        method: Method,
+        backup_type: BackupType,
+        trigger: Trigger,
+        now: DateTime<Utc>,
+    ) -> Result<Backup, StoreError> {
+        let datastore_text = datastore_id.to_string();
+        self.write(now, |transaction| {
+            transaction.lock_datastore(&datastore_text)?;
+            let datastore = datastore_row::find(transaction.connection, &datastore_text)?;
+            refuse_busy(transaction.connection, &datastore.id)?;
+            let id = new_id(now);
+            let number = next_number(transaction)?;
+            let new = NewJob {
+                kind: JobKind::Backup,
+                datastore: Some(&datastore),
+                backup_id: Some(id.to_string()),
+                backup_number: Some(number),
+                restore_id: None,
+            };
+            let job = insert(transaction, new)?;
+            let row = BackupRow {
+                id: id.to_string(),
+                number,
+                datastore_id: datastore.id,
+                storage_id: datastore.storage_id,
+                parent_id: None,
+                method: method.as_str().to_owned(),
+                backup_type: backup_type.as_str().to_owned(),
+                status: job.status,
+                trigger: trigger.as_str().to_owned(),
+                schedule_id: None,
+                job_id: job.id,
+                created_at: micros(now),
+                started_at: None,
+                ended_at: None,
+                size_bytes: None,
+                original_size_bytes: None,
+                engine_version: None,
+                log_position: None,
+                server_identity: None,
+                encrypted: false,
+                verification: VerificationStatus::Never.as_str().to_owned(),
+                verified_at: None,
+                deleting: false,
+                error_code: None,
+                error_detail: None,
+            };
+            diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
+            row.into_backup(None)
+        })
+    }
+
+    /// Starts a full re-read of a backup.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::BackupNotRestorable`] unless it is completed and stays,
+    /// [`StoreError::Busy`].
+    pub fn backup_verify_start(&self, id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
+        let id = id.to_string();
+        self.write(now, |transaction| {
+            let backup = locked(transaction, &id)?;
+            require_whole(&backup)?;
+            insert_job(transaction, JobKind::Verify, &backup)?.into_job(transaction.connection)
+        })
+    }
+
+    /// Marks a backup as going and adds the job that deletes its objects; the row goes when that is done. Asking again
+    /// while it lasts gives the same job. // F-73
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::BackupInUse`], [`StoreError::HasDependents`], [`StoreError::Busy`].
+    pub fn backup_delete_start(&self, id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
+        let text = id.to_string();
+        self.write(now, |transaction| {
+            let backup = locked(transaction, &text)?;
+            match using(transaction, &text)? {
+                Some(job) if job.kind()? == JobKind::Delete => return job.into_job(transaction.connection),
+                Some(_) => return Err(StoreError::BackupInUse),
+                None if !backup.status()?.is_final() => return Err(StoreError::BackupInUse),
+                None => {}
+            }
+            let numbers: Vec<i64> = backups::table
+                .filter(backups::parent_id.eq(&text))
+                .order(backups::number.asc())
+                .select(backups::number)
+                .load(transaction.connection)?;
+            if !numbers.is_empty() {
+                return Err(StoreError::HasDependents { numbers });
+            }
+            let job = insert_job(transaction, JobKind::Delete, &backup)?;
+            diesel::update(backups::table.find(&text))
+                .set(backups::deleting.eq(true))
+                .execute(transaction.connection)?;
+            transaction.changed(EventKind::Backup, id, Some(uuid("backups.datastore_id", &backup.datastore_id)?));
+            job.into_job(transaction.connection)
+        })
+    }
+}
+
+/// Refuses a backup that is not whole.
+pub fn require_whole(backup: &BackupRow) -> Result<(), StoreError> {
+    let status = backup.status()?;
+    if status != JobStatus::Completed {
+        let detail = format!("Backup {} is {status}; only a completed backup will do.", backup.number);
+        return Err(StoreError::BackupNotRestorable { detail });
+    }
+    if backup.deleting {
+        let detail = format!("Backup {} is being deleted.", backup.number);
+        return Err(StoreError::BackupNotRestorable { detail });
+    }
+    Ok(())
+}

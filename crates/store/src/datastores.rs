@@ -1,0 +1,158 @@
+//! Datastores: the registered database servers. Passwords are sealed; what a list shows of backups is gathered for the
+//! whole page at once.
+
+pub(crate) mod inspection;
+mod list;
+mod overview;
+mod remove;
+pub(crate) mod row;
+
+pub use list::DatastoreFilter;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use domain::assignment::DatastoreAccess;
+use domain::{
+    Capabilities, Datastore, DatastoreCreate, DatastorePatch, DatastoreStatus, EventKind, Inspection, JobStatus,
+    Service,
+};
+use uuid::Uuid;
+
+use crate::columns::{micros, new_id, to_json};
+use crate::schema::{datastores, jobs};
+use crate::storages::{self, name_taken};
+use crate::{Store, StoreError};
+use row::DatastoreRow;
+
+impl Store {
+    /// Registers a server, with what a worker has found out about it where one has.
+    ///
+    /// # Errors
+    /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage.
+    pub fn datastore_create(
+        &self,
+        create: &DatastoreCreate,
+        storage_id: Uuid,
+        inspection: Option<&Inspection>,
+        now: DateTime<Utc>,
+    ) -> Result<Datastore, StoreError> {
+        self.write(now, |transaction| {
+            storages::require(transaction.connection, storage_id)?;
+            let id = new_id(now);
+            let text = id.to_string();
+            let row = DatastoreRow {
+                name: create.name.clone(),
+                engine: create.engine.as_str().to_owned(),
+                engine_version: None,
+                host: create.host.clone(),
+                port: i32::from(create.port.unwrap_or(create.engine.default_port())),
+                username: create.username.clone(),
+                password_sealed: create
+                    .password
+                    .as_ref()
+                    .map(|password| transaction.key.seal_secret(&row::password_place(&text), password)),
+                data_directory: create.data_directory.clone(),
+                detected_data_directory: None,
+                service: to_json("datastores.service", create.service.as_ref().unwrap_or(&Service::None))?,
+                worker: create.worker.clone(),
+                storage_id: storage_id.to_string(),
+                status: DatastoreStatus::Unknown.as_str().to_owned(),
+                capabilities: to_json("datastores.capabilities", &Capabilities::default())?,
+                findings: "[]".to_owned(),
+                inspected_at: None,
+                server_identity: None,
+                data_size_bytes: None,
+                created_at: micros(now),
+                updated_at: micros(now),
+                id: text,
+            };
+            let insert = diesel::insert_into(datastores::table).values(&row);
+            name_taken(&create.name, insert.execute(transaction.connection))?;
+            transaction.changed(EventKind::Datastore, id, Some(id));
+            if let Some(inspection) = inspection {
+                inspection::record(transaction, &row.id, inspection)?;
+            }
+            row::find(transaction.connection, &row.id)?.into_datastore(transaction.connection, now)
+        })
+    }
+
+    /// One datastore; `now` is for what it shows of the last 24 hours.
+    pub fn datastore_get(&self, id: Uuid, now: DateTime<Utc>) -> Result<Datastore, StoreError> {
+        self.read(|connection| row::find(connection, &id.to_string())?.into_datastore(connection, now))
+    }
+
+    /// Changes the fields that the patch holds. Jobs that wait follow a change of the worker.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], also for the storage; [`StoreError::NameTaken`].
+    pub fn datastore_update(
+        &self,
+        id: Uuid,
+        patch: &DatastorePatch,
+        now: DateTime<Utc>,
+    ) -> Result<Datastore, StoreError> {
+        let text = id.to_string();
+        self.write(now, |transaction| {
+            transaction.lock_datastore(&text)?;
+            let mut row = row::find(transaction.connection, &text)?;
+            let set = |field: &mut Option<String>, new: &Option<String>| {
+                if new.is_some() {
+                    field.clone_from(new);
+                }
+            };
+            row.name = patch.name.clone().unwrap_or(row.name);
+            row.host = patch.host.clone().unwrap_or(row.host);
+            row.port = patch.port.map_or(row.port, i32::from);
+            set(&mut row.username, &patch.username);
+            set(&mut row.data_directory, &patch.data_directory);
+            set(&mut row.worker, &patch.worker);
+            if let Some(password) = &patch.password {
+                row.password_sealed = Some(transaction.key.seal_secret(&row::password_place(&text), password));
+            }
+            if let Some(service) = &patch.service {
+                row.service = to_json("datastores.service", service)?;
+            }
+            if let Some(storage) = patch.storage_id {
+                storages::require(transaction.connection, storage)?;
+                row.storage_id = storage.to_string();
+            }
+            row.updated_at = micros(now);
+            name_taken(&row.name, row.save(transaction.connection))?;
+            if patch.worker.is_some() {
+                let waiting = jobs::table
+                    .filter(jobs::datastore_id.eq(&text))
+                    .filter(jobs::status.eq(JobStatus::Pending.as_str()));
+                diesel::update(waiting).set(jobs::pinned_worker.eq(&row.worker)).execute(transaction.connection)?;
+            }
+            transaction.changed(EventKind::Datastore, id, Some(id));
+            row.into_datastore(transaction.connection, now)
+        })
+    }
+
+    /// Records what a worker found out about a server.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub fn datastore_record_inspection(
+        &self,
+        id: Uuid,
+        inspection: &Inspection,
+        now: DateTime<Utc>,
+    ) -> Result<Datastore, StoreError> {
+        let text = id.to_string();
+        self.write(now, |transaction| {
+            transaction.lock_datastore(&text)?;
+            row::find(transaction.connection, &text)?;
+            inspection::record(transaction, &text, inspection)?;
+            row::find(transaction.connection, &text)?.into_datastore(transaction.connection, now)
+        })
+    }
+
+    /// All that a worker needs to reach a server, its password included.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::WrongMasterKey`].
+    pub fn datastore_access(&self, id: Uuid) -> Result<DatastoreAccess, StoreError> {
+        self.read(|connection| row::find(connection, &id.to_string())?.access(&self.key))
+    }
+}

@@ -1,0 +1,121 @@
+//! A datastore's row, and what becomes of it outside.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use domain::assignment::DatastoreAccess;
+use domain::{Datastore, DatastoreOverview, DatastoreStatus, EventKind};
+
+use crate::StoreError;
+use crate::columns::{from_json, time, uuid, word};
+use crate::connection::AnyConnection;
+use crate::datastores::overview::overviews;
+use crate::master_key::MasterKey;
+use crate::schema::datastores;
+use crate::transaction::Transaction;
+
+#[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
+#[diesel(table_name = datastores, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct DatastoreRow {
+    pub id: String,
+    pub name: String,
+    pub engine: String,
+    pub engine_version: Option<String>,
+    pub host: String,
+    pub port: i32,
+    pub username: Option<String>,
+    pub password_sealed: Option<String>,
+    /// What people said.
+    pub data_directory: Option<String>,
+    /// What the server said.
+    pub detected_data_directory: Option<String>,
+    pub service: String,
+    pub worker: Option<String>,
+    pub storage_id: String,
+    pub status: String,
+    pub capabilities: String,
+    pub findings: String,
+    pub inspected_at: Option<i64>,
+    pub server_identity: Option<String>,
+    pub data_size_bytes: Option<i64>,
+    pub created_at: i64,
+    pub updated_at: i64,
+}
+
+/// Where a datastore's password is sealed.
+pub fn password_place(id: &str) -> String {
+    format!("datastores.password:{id}")
+}
+
+pub fn find(connection: &mut AnyConnection, id: &str) -> Result<DatastoreRow, StoreError> {
+    datastores::table.find(id).first(connection).optional()?.ok_or(StoreError::NotFound { what: "datastore" })
+}
+
+/// Writes what is known of the server's state; a datastore that is gone is passed over.
+pub fn set_status(transaction: &mut Transaction<'_>, id: &str, status: DatastoreStatus) -> Result<(), StoreError> {
+    diesel::update(datastores::table.find(id))
+        .set(datastores::status.eq(status.as_str()))
+        .execute(transaction.connection)?;
+    let id = uuid("datastores.id", id)?;
+    transaction.changed(EventKind::Datastore, id, Some(id));
+    Ok(())
+}
+
+impl DatastoreRow {
+    /// Writes the row back. The caller holds its lock.
+    pub fn save(&self, connection: &mut AnyConnection) -> QueryResult<usize> {
+        diesel::update(datastores::table.find(&self.id)).set(self).execute(connection)
+    }
+
+    fn port(&self) -> Result<u16, StoreError> {
+        u16::try_from(self.port)
+            .map_err(|_| StoreError::UnreadableColumn { column: "datastores.port", value: self.port.to_string() })
+    }
+
+    /// The datastore as people see it.
+    pub fn into_datastore(self, connection: &mut AnyConnection, now: DateTime<Utc>) -> Result<Datastore, StoreError> {
+        let overview = overviews(connection, std::slice::from_ref(&self.id), now)?.remove(&self.id);
+        self.with_overview(overview.unwrap_or_default())
+    }
+
+    pub fn with_overview(self, overview: DatastoreOverview) -> Result<Datastore, StoreError> {
+        Ok(Datastore {
+            id: uuid("datastores.id", &self.id)?,
+            engine: word("datastores.engine", &self.engine)?,
+            port: self.port()?,
+            has_password: self.password_sealed.is_some(),
+            service: from_json("datastores.service", &self.service)?,
+            storage_id: uuid("datastores.storage_id", &self.storage_id)?,
+            status: word("datastores.status", &self.status)?,
+            capabilities: from_json("datastores.capabilities", &self.capabilities)?,
+            findings: from_json("datastores.findings", &self.findings)?,
+            inspected_at: self.inspected_at.map(time),
+            data_size_bytes: self.data_size_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
+            created_at: time(self.created_at),
+            updated_at: time(self.updated_at),
+            name: self.name,
+            engine_version: self.engine_version,
+            host: self.host,
+            username: self.username,
+            data_directory: self.data_directory.or(self.detected_data_directory),
+            worker: self.worker,
+            server_identity: self.server_identity,
+            overview,
+        })
+    }
+
+    /// All that a worker needs to reach the server.
+    pub fn access(self, key: &MasterKey) -> Result<DatastoreAccess, StoreError> {
+        Ok(DatastoreAccess {
+            id: uuid("datastores.id", &self.id)?,
+            engine: word("datastores.engine", &self.engine)?,
+            port: self.port()?,
+            password: key.open_secret(&password_place(&self.id), self.password_sealed.as_deref())?,
+            service: from_json("datastores.service", &self.service)?,
+            name: self.name,
+            host: self.host,
+            username: self.username,
+            data_directory: self.data_directory.or(self.detected_data_directory),
+            server_identity: self.server_identity,
+        })
+    }
+}

@@ -1,0 +1,280 @@
+//! What the end of an attempt means: for the job, for the backup or restore that it makes, and for the datastore. The only
+//! place where those change together, so they never disagree. // I3, I4
+
+use diesel::prelude::*;
+use domain::assignment::TaskResult;
+use domain::job::JobState;
+use domain::{
+    DatastoreStatus, ErrorCode, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, RestorePhase, RestoreStatus,
+    VerificationStatus,
+};
+
+use crate::StoreError;
+use crate::columns::{micros, size, to_json};
+use crate::datastores::{inspection, row as datastore_row};
+use crate::jobs::heartbeat::close_last_step;
+use crate::jobs::log;
+use crate::jobs::row::JobRow;
+use crate::restores;
+use crate::schema::{backups, restores as restores_table};
+use crate::transaction::Transaction;
+
+/// How an attempt ended.
+#[derive(Clone, Copy)]
+pub enum Ending<'a> {
+    /// It was cancelled before any worker had it.
+    NeverRan,
+    /// The worker said so.
+    Reported { error: Option<&'a JobError>, result: Option<&'a TaskResult> },
+    /// Nobody said anything; `error` is told if the job is not tried again.
+    LeaseExpired { error: &'a JobError },
+}
+
+impl<'a> Ending<'a> {
+    const fn error(self) -> Option<&'a JobError> {
+        match self {
+            Self::NeverRan => None,
+            Self::Reported { error, .. } => error,
+            Self::LeaseExpired { error } => Some(error),
+        }
+    }
+
+    const fn result(self) -> Option<&'a TaskResult> {
+        match self {
+            Self::Reported { result, .. } => result,
+            Self::NeverRan | Self::LeaseExpired { .. } => None,
+        }
+    }
+}
+
+/// Writes the state `after` of a job whose attempt ended, and all that follows. The caller holds the job's lock.
+pub fn settle(
+    transaction: &mut Transaction<'_>,
+    mut job: JobRow,
+    after: JobState,
+    ending: Ending<'_>,
+) -> Result<(), StoreError> {
+    let kind = job.kind()?;
+    let had_run = job.attempt > 0;
+    let now = micros(transaction.now);
+    if let Some(datastore) = &job.datastore_id {
+        transaction.lock_datastore(datastore)?;
+    }
+    job.set_state(after);
+    job.lease_until = None;
+    if after.status.is_final() {
+        let mut steps = job.steps()?;
+        close_last_step(&mut steps, transaction.now);
+        job.set_steps(&steps)?;
+        job.ended_at = Some(now);
+        job.input_sealed = None;
+        job.set_error(ending.error().filter(|_| after.status == JobStatus::Failed));
+    } else {
+        job.started_at = None;
+        job.progress = None;
+        job.set_steps(&[])?;
+        tell_of_retry(transaction, &mut job, ending)?;
+    }
+    if let Some(result) = ending.result() {
+        job.result = kept_result(transaction, &job, result)?;
+    }
+    job.save(transaction.connection)?;
+    job.note_change(transaction)?;
+    match kind {
+        JobKind::Backup => settle_backup(transaction, &job, ending.result())?,
+        JobKind::Verify => settle_verification(transaction, &job, ending)?,
+        JobKind::Delete => settle_deletion(transaction, &job, after.status, had_run)?,
+        JobKind::Restore => settle_restore(transaction, &job, after.status, ending.result())?,
+        JobKind::Undo => settle_undo(transaction, &job, after.status)?,
+        JobKind::Inspect => {
+            if let (Some(TaskResult::Inspect { inspection }), Some(datastore)) = (ending.result(), &job.datastore_id) {
+                inspection::record(transaction, datastore, inspection)?;
+            }
+        }
+        JobKind::PlanRestore => {}
+    }
+    if let (JobKind::Restore | JobKind::Undo, Some(datastore), true) = (kind, &job.datastore_id, had_run) {
+        let status = status_after_switch(after.status, ending);
+        datastore_row::set_status(transaction, datastore, status)?;
+    }
+    Ok(())
+}
+
+/// The log is the audit trail: it says why a job starts over. // I10
+fn tell_of_retry(transaction: &mut Transaction<'_>, job: &mut JobRow, ending: Ending<'_>) -> Result<(), StoreError> {
+    let worker = job.worker.as_deref().unwrap_or("unknown");
+    let why = match ending {
+        Ending::LeaseExpired { .. } => format!("The worker {worker} stopped answering"),
+        Ending::Reported { .. } | Ending::NeverRan => {
+            format!("The worker {worker} was shut down and gave the job back")
+        }
+    };
+    let line = LogLineDraft {
+        at: transaction.now,
+        level: LogLevel::Warning,
+        text: format!("{why} in attempt {}. The job waits to be started again.", job.attempt),
+    };
+    let id = job.id.clone();
+    job.last_line = log::append(transaction, &id, job.last_line, &[line])?;
+    Ok(())
+}
+
+/// What a result leaves in the job itself.
+fn kept_result(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    result: &TaskResult,
+) -> Result<Option<String>, StoreError> {
+    Ok(match result {
+        TaskResult::Inspect { inspection } => Some(to_json("jobs.result", inspection)?),
+        TaskResult::Verify { problems } => Some(to_json("jobs.result", problems)?),
+        TaskResult::PlanRestore { plan } => {
+            let mut plan = plan.clone();
+            if let Some(datastore) = &job.datastore_id {
+                let earlier = restores::durations(transaction.connection, datastore)?;
+                plan.estimated_seconds = plan.estimated_seconds.or(earlier.seconds);
+                plan.estimated_downtime_seconds = plan.estimated_downtime_seconds.or(earlier.downtime_seconds);
+            }
+            Some(to_json("jobs.result", &plan)?)
+        }
+        TaskResult::Backup { .. } | TaskResult::Delete | TaskResult::Restore { .. } | TaskResult::Undo { .. } => None,
+    })
+}
+
+fn settle_backup(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    result: Option<&TaskResult>,
+) -> Result<(), StoreError> {
+    let of_job = backups::table.filter(backups::job_id.eq(&job.id));
+    diesel::update(of_job)
+        .set((
+            backups::status.eq(&job.status),
+            backups::started_at.eq(job.started_at),
+            backups::ended_at.eq(job.ended_at),
+            backups::error_code.eq(&job.error_code),
+            backups::error_detail.eq(&job.error_detail),
+        ))
+        .execute(transaction.connection)?;
+    if let Some(TaskResult::Backup { summary }) = result {
+        diesel::update(of_job)
+            .set((
+                backups::size_bytes.eq(size(summary.size_bytes)),
+                backups::original_size_bytes.eq(size(summary.original_size_bytes)),
+                backups::engine_version.eq(&summary.engine_version),
+                backups::log_position.eq(&summary.log_position),
+                backups::server_identity.eq(&summary.server_identity),
+                backups::encrypted.eq(summary.encrypted),
+            ))
+            .execute(transaction.connection)?;
+    }
+    Ok(())
+}
+
+/// A verification tells something only when it read the backup: a storage that can't be reached proves nothing.
+fn settle_verification(transaction: &mut Transaction<'_>, job: &JobRow, ending: Ending<'_>) -> Result<(), StoreError> {
+    let status = match (ending.result(), ending.error().map(|error| error.code)) {
+        (Some(TaskResult::Verify { problems }), _) if problems.is_empty() => VerificationStatus::Passed,
+        (Some(TaskResult::Verify { .. }), _) => VerificationStatus::Failed,
+        (
+            _,
+            Some(
+                ErrorCode::ObjectMissing
+                | ErrorCode::ObjectCorrupted
+                | ErrorCode::ManifestMissing
+                | ErrorCode::ManifestInvalid,
+            ),
+        ) => VerificationStatus::Failed,
+        _ => return Ok(()),
+    };
+    let Some(backup) = &job.backup_id else { return Ok(()) };
+    diesel::update(backups::table.find(backup))
+        .set((backups::verification.eq(status.as_str()), backups::verified_at.eq(micros(transaction.now))))
+        .execute(transaction.connection)?;
+    Ok(())
+}
+
+/// The row goes last, after all objects. A deletion that failed half-way stays marked, and may be asked for again. // F-73
+fn settle_deletion(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    status: JobStatus,
+    had_run: bool,
+) -> Result<(), StoreError> {
+    let Some(backup) = &job.backup_id else { return Ok(()) };
+    if status == JobStatus::Completed {
+        diesel::delete(backups::table.find(backup)).execute(transaction.connection)?;
+    } else if status == JobStatus::Cancelled && !had_run {
+        diesel::update(backups::table.find(backup)).set(backups::deleting.eq(false)).execute(transaction.connection)?;
+    }
+    Ok(())
+}
+
+const fn restore_status(status: JobStatus) -> RestoreStatus {
+    match status {
+        JobStatus::Pending => RestoreStatus::Pending,
+        JobStatus::Running => RestoreStatus::Running,
+        JobStatus::Completed => RestoreStatus::Completed,
+        JobStatus::Failed => RestoreStatus::Failed,
+        JobStatus::Cancelled => RestoreStatus::Cancelled,
+    }
+}
+
+fn settle_restore(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    status: JobStatus,
+    result: Option<&TaskResult>,
+) -> Result<(), StoreError> {
+    let of_job = restores_table::table.filter(restores_table::job_id.eq(&job.id));
+    diesel::update(of_job)
+        .set((
+            restores_table::status.eq(restore_status(status).as_str()),
+            restores_table::started_at.eq(job.started_at),
+            restores_table::ended_at.eq(job.ended_at),
+            restores_table::error_code.eq(&job.error_code),
+            restores_table::error_detail.eq(&job.error_detail),
+        ))
+        .execute(transaction.connection)?;
+    if let Some(TaskResult::Restore { undo_until, downtime_seconds }) = result {
+        // An earlier restore's undo would switch to what this one has just replaced.
+        if let Some(datastore) = &job.datastore_id {
+            restores::forget_undo(transaction.connection, datastore)?;
+        }
+        diesel::update(of_job)
+            .set((
+                restores_table::phase.eq(RestorePhase::Done.as_str()),
+                restores_table::undo_until.eq(micros(*undo_until)),
+                restores_table::downtime_seconds.eq(*downtime_seconds),
+            ))
+            .execute(transaction.connection)?;
+    }
+    Ok(())
+}
+
+/// Only a completed undo changes the restore: after any other end the restored data is still in place.
+fn settle_undo(transaction: &mut Transaction<'_>, job: &JobRow, status: JobStatus) -> Result<(), StoreError> {
+    let (JobStatus::Completed, Some(restore)) = (status, &job.restore_id) else { return Ok(()) };
+    diesel::update(restores_table::table.find(restore))
+        .set((restores_table::status.eq(RestoreStatus::Undone.as_str()), restores_table::undo_until.eq(None::<i64>)))
+        .execute(transaction.connection)?;
+    Ok(())
+}
+
+/// What is known of the server after a restore or undo. A worker that reports has it running, on the new data or the old,
+/// unless it says otherwise; one that went silent may have left it stopped, and nobody knows until the next look.
+const fn status_after_switch(status: JobStatus, ending: Ending<'_>) -> DatastoreStatus {
+    let doubtful = match ending.error() {
+        Some(error) => matches!(
+            error.code,
+            ErrorCode::WorkerLost | ErrorCode::ServiceControlFailed | ErrorCode::RestoreInterrupted
+        ),
+        None => false,
+    };
+    match (status, doubtful) {
+        (JobStatus::Completed | JobStatus::Cancelled | JobStatus::Failed | JobStatus::Pending, false) => {
+            DatastoreStatus::Online
+        }
+        _ => DatastoreStatus::Unknown,
+    }
+}

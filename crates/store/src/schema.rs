@@ -1,0 +1,176 @@
+//! The tables as diesel sees them: the same on SQLite and PostgreSQL. Ids are UUIDs as text, times are microseconds since
+//! 1970 in UTC, structured values are JSON as text (multi-backend queries know none of the richer types).
+
+diesel::table! {
+    meta (key) { key -> Text, value -> Text, }
+}
+
+diesel::table! {
+    storages (id) {
+        id -> Text,
+        name -> Text,
+        config -> Text,
+        secret_sealed -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    workers (id) {
+        id -> Text,
+        name -> Text,
+        version -> Text,
+        labels -> Text,
+        last_seen_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    datastores (id) {
+        id -> Text,
+        name -> Text,
+        engine -> Text,
+        engine_version -> Nullable<Text>,
+        host -> Text,
+        port -> Integer,
+        username -> Nullable<Text>,
+        password_sealed -> Nullable<Text>,
+        data_directory -> Nullable<Text>,
+        detected_data_directory -> Nullable<Text>,
+        service -> Text,
+        worker -> Nullable<Text>,
+        storage_id -> Text,
+        status -> Text,
+        capabilities -> Text,
+        findings -> Text,
+        inspected_at -> Nullable<BigInt>,
+        server_identity -> Nullable<Text>,
+        data_size_bytes -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> Text,
+        kind -> Text,
+        exclusive -> Bool,
+        visible -> Bool,
+        status -> Text,
+        attempt -> Integer,
+        cancel_requested -> Bool,
+        datastore_id -> Nullable<Text>,
+        datastore_name -> Nullable<Text>,
+        backup_id -> Nullable<Text>,
+        backup_number -> Nullable<BigInt>,
+        restore_id -> Nullable<Text>,
+        pinned_worker -> Nullable<Text>,
+        worker -> Nullable<Text>,
+        lease_until -> Nullable<BigInt>,
+        input_sealed -> Nullable<Text>,
+        progress -> Nullable<Text>,
+        steps -> Text,
+        error_code -> Nullable<Text>,
+        error_detail -> Nullable<Text>,
+        result -> Nullable<Text>,
+        last_line -> BigInt,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    job_log_lines (job_id, sequence) {
+        job_id -> Text,
+        sequence -> BigInt,
+        at -> BigInt,
+        level -> Text,
+        text -> Text,
+    }
+}
+
+diesel::table! {
+    backups (id) {
+        id -> Text,
+        number -> BigInt,
+        datastore_id -> Text,
+        storage_id -> Text,
+        parent_id -> Nullable<Text>,
+        method -> Text,
+        #[sql_name = "type"]
+        backup_type -> Text,
+        status -> Text,
+        trigger -> Text,
+        schedule_id -> Nullable<Text>,
+        job_id -> Text,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+        size_bytes -> Nullable<BigInt>,
+        original_size_bytes -> Nullable<BigInt>,
+        engine_version -> Nullable<Text>,
+        log_position -> Nullable<Text>,
+        server_identity -> Nullable<Text>,
+        encrypted -> Bool,
+        verification -> Text,
+        verified_at -> Nullable<BigInt>,
+        deleting -> Bool,
+        error_code -> Nullable<Text>,
+        error_detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    restores (id) {
+        id -> Text,
+        datastore_id -> Text,
+        backup_id -> Text,
+        backup_number -> BigInt,
+        target -> Text,
+        pitr_stop_time -> Nullable<BigInt>,
+        restore_configuration -> Bool,
+        status -> Text,
+        phase -> Text,
+        job_id -> Text,
+        created_at -> BigInt,
+        started_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+        downtime_seconds -> Nullable<Double>,
+        undo_until -> Nullable<BigInt>,
+        error_code -> Nullable<Text>,
+        error_detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    events (id) {
+        id -> BigInt,
+        kind -> Text,
+        resource_id -> Text,
+        datastore_id -> Nullable<Text>,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    idempotency_keys (key) {
+        key -> Text,
+        request_sealed -> Text,
+        answer -> Nullable<Text>,
+        created_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    backup_totals (datastore_id, status, backup_type, method) {
+        datastore_id -> Text,
+        status -> Text,
+        #[sql_name = "type"]
+        backup_type -> Text,
+        method -> Text,
+        backups -> BigInt,
+        size_bytes -> BigInt,
+    }
+}
