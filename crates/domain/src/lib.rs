@@ -16,6 +16,7 @@ pub mod list;
 pub mod manifest;
 pub mod name;
 pub mod problem;
+pub mod recurrence;
 pub mod restore;
 pub mod restore_plan;
 pub mod secret;
