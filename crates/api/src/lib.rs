@@ -1,1 +1,43 @@
-//! stub
+//! The HTTP service of Holdfast: the JSON API with its OpenAPI document, the event stream, the protocol of workers, and the
+//! web app compiled in.
+//!
+//! Handlers are thin: what is allowed is decided in `domain`, what is, is kept in `store`. Every error is problem details
+//! with a code of the registry; nothing that a client sends is answered with 500. Until people can sign in, the service
+//! answers on loopback addresses only, and only to pages of its own.
+
+mod background;
+mod changes;
+mod edge;
+mod endpoints;
+mod extract;
+mod idempotency;
+mod inspection;
+mod metrics;
+mod openapi;
+mod paging;
+mod problem;
+mod request_context;
+mod restore_refusal;
+mod same_origin;
+mod server;
+mod state;
+mod store_problem;
+mod token;
+mod waiting;
+mod web_app;
+
+pub use openapi::openapi;
+pub use server::{ApiError, Running, ServiceConfig, start};
+
+use utoipa_actix_web::scope::scope;
+use utoipa_actix_web::service_config::ServiceConfig as DocumentedConfig;
+
+/// Registers every address that the document names.
+fn configure_documented(config: &mut DocumentedConfig<'_>) {
+    config
+        .service(endpoints::service::healthz)
+        .service(endpoints::service::readyz)
+        .service(endpoints::service::metrics)
+        .service(endpoints::service::openapi_json)
+        .service(scope(endpoints::BASE).configure(endpoints::configure));
+}

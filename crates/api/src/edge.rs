@@ -1,0 +1,126 @@
+//! The outermost layer around every request: gives it an id, turns panics and the framework's own errors into problems,
+//! counts and logs it. No answer leaves the service without passing here.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Instant;
+
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::error::InternalError;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::middleware::Next;
+use actix_web::{HttpResponse, ResponseError, web};
+use domain::ErrorCode;
+use futures::FutureExt;
+use uuid::Uuid;
+
+use crate::problem::{ApiProblem, PROBLEM_JSON};
+use crate::request_context::{REQUEST, RequestContext};
+use crate::state::AppState;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The middleware. `HEAD` is answered like `GET`, without the body (RFC 9110, section 9.3.2).
+pub(crate) async fn answer(
+    state: web::Data<AppState>,
+    mut request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let started = Instant::now();
+    let method = request.method().clone();
+    let context = RequestContext { id: Uuid::now_v7().to_string(), instance: request.path().to_owned() };
+    if method == Method::HEAD {
+        request.head_mut().method = Method::GET;
+    }
+
+    let outcome = REQUEST.scope(context.clone(), AssertUnwindSafe(next.call(request)).catch_unwind()).await;
+    let answered = REQUEST.sync_scope(context.clone(), || match outcome {
+        Ok(Ok(response)) => Ok(into_problem(response.map_into_boxed_body())),
+        Ok(Err(error)) => Err(error.as_response_error().error_response()),
+        // F-05
+        Err(panic) => Err(panicked(panic.as_ref()).error_response()),
+    });
+
+    let answered = match answered {
+        Ok(mut response) => {
+            decorate(response.headers_mut(), &context);
+            if method == Method::HEAD && response.response().body().size() == BodySize::Stream {
+                response = response.map_body(|_, _| BoxBody::new(()));
+            }
+            Ok(response)
+        }
+        Err(mut response) => {
+            decorate(response.headers_mut(), &context);
+            Err(response)
+        }
+    };
+    let status = match &answered {
+        Ok(response) => response.status(),
+        Err(response) => response.status(),
+    };
+    state.metrics.count_request(status, started.elapsed());
+    log(&method, &context, status, started);
+    answered.map_err(|response| InternalError::from_response("answered at the edge", response).into())
+}
+
+fn log(method: &Method, context: &RequestContext, status: StatusCode, started: Instant) {
+    let (path, request_id, status) = (&context.instance, &context.id, status.as_u16());
+    let milliseconds = started.elapsed().as_millis();
+    if status >= 500 {
+        tracing::warn!(%method, path, status, milliseconds, request_id, "answered");
+    } else {
+        tracing::info!(%method, path, status, milliseconds, request_id, "answered");
+    }
+}
+
+/// Gives an error of the framework the shape of all others.
+fn into_problem(response: ServiceResponse) -> ServiceResponse {
+    let status = response.status();
+    let is_problem = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
+    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+        return response;
+    }
+    response.into_response(ApiProblem::from_status(status).error_response())
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ApiProblem {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(request_id = crate::request_context::id(), message, "a handler panicked");
+    ApiProblem::new(ErrorCode::Internal, "Something broke inside Holdfast. The log tells more under the request's id.")
+}
+
+fn decorate(headers: &mut HeaderMap, context: &RequestContext) {
+    if let Ok(id) = HeaderValue::from_str(&context.id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let policy = if context.instance.starts_with("/docs") { DOCUMENTATION_POLICY } else { POLICY };
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
+    // What the API answers changes; a page from an hour ago must never be taken for the present.
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+}
+
+/// What pages of the web app may load and run. // F-91
+const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
+    connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// Swagger UI starts itself by an inline script and styles itself inline.
+const DOCUMENTATION_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; \
+    style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Ends a request that the framework could not route, with the problem that fits.
+pub(crate) fn refuse(request: ServiceRequest, problem: &ApiProblem) -> ServiceResponse<BoxBody> {
+    let response: HttpResponse = problem.error_response();
+    request.into_response(response)
+}

@@ -1,0 +1,58 @@
+//! The addresses under `/api/v1`: one module per resource, thin: parse, authorise, call, answer.
+
+mod backups;
+mod datastores;
+mod events;
+mod jobs;
+mod recovery;
+mod restores;
+pub(crate) mod service;
+mod storages;
+mod worker_protocol;
+mod workers;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Where all of them live.
+pub(crate) const BASE: &str = "/api/v1";
+
+/// Registers every address of the API.
+pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
+    config
+        .service(datastores::datastore_list)
+        .service(datastores::datastore_create)
+        .service(datastores::datastore_test_draft)
+        .service(datastores::datastore_get)
+        .service(datastores::datastore_patch)
+        .service(datastores::datastore_delete)
+        .service(datastores::datastore_test)
+        .service(recovery::recovery_window)
+        .service(backups::backup_list)
+        .service(backups::backup_create)
+        .service(backups::backup_get)
+        .service(backups::backup_delete)
+        .service(backups::backup_cancel)
+        .service(backups::backup_verify)
+        .service(backups::backup_log)
+        .service(restores::backup_restore_plan)
+        .service(restores::backup_restore)
+        .service(restores::restore_list)
+        .service(restores::restore_get)
+        .service(restores::restore_cancel)
+        .service(restores::restore_undo)
+        .service(restores::restore_log)
+        .service(jobs::job_list)
+        .service(jobs::job_get)
+        .service(jobs::job_cancel)
+        .service(jobs::job_log)
+        .service(storages::storage_list)
+        .service(storages::storage_create)
+        .service(storages::storage_get)
+        .service(storages::storage_patch)
+        .service(storages::storage_delete)
+        .service(workers::worker_list)
+        .service(events::event_stream)
+        .service(worker_protocol::worker_claim)
+        .service(worker_protocol::worker_heartbeat)
+        .service(worker_protocol::worker_result);
+}

@@ -1,0 +1,209 @@
+//! Restores: planned, started, followed, undone.
+
+use std::time::Duration;
+
+use actix_web::web::Json;
+use actix_web::{HttpRequest, HttpResponse, get, post};
+use domain::restore::RestoreStatus;
+use domain::{ErrorCode, Job, LogLine, Page, Problem, Restore, RestoreCreate, RestorePlan};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::jobs::{LogQuery, read_log};
+use crate::extract::{Body, Id, Query};
+use crate::idempotency::{Answer, answer_once};
+use crate::paging::page_of;
+use crate::problem::ApiProblem;
+use crate::restore_refusal;
+use crate::state::{State, now};
+use crate::waiting::{missing_worker, wait_for_end};
+
+/// How long a request waits for a worker's plan.
+const PLAN_LIMIT: Duration = Duration::from_secs(30);
+
+/// Plan a restore
+///
+/// What restoring this backup in place would do, and everything that stands in its way. Touches nothing; waits at most
+/// 30 s for a worker.
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The backup's id")),
+    responses(
+        (status = 200, description = "The plan; the restore can begin when `obstacles` is empty", body = RestorePlan),
+        (status = 409, description = "`backup_not_restorable`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`no_worker`: no worker could look", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[get("/backups/{id}/restore-plan")]
+pub(crate) async fn backup_restore_plan(state: State, id: Id) -> Result<Json<RestorePlan>, ApiProblem> {
+    let id = id.into_inner();
+    let backup = state.read(move |store| store.backup_get(id)).await?;
+    restore_refusal::check_backup(&backup)?;
+    let datastore_id = backup.datastore_id;
+    let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
+    if let Some(why) = missing_worker(&state, datastore.worker.as_deref()).await? {
+        return Err(ApiProblem::new(ErrorCode::NoWorker, why));
+    }
+    let job = state.change(move |store| store.job_create_plan(id, now())).await?;
+    let ended = wait_for_end(&state, job.id, PLAN_LIMIT).await?.ok_or_else(|| {
+        ApiProblem::new(ErrorCode::NoWorker, "No worker answered in time; the workers may be busy. Try again later.")
+    })?;
+    if let Some(error) = ended.error {
+        return Err(ApiProblem::new(error.code, error.detail));
+    }
+    let value = state.read(move |store| store.job_result_value(job.id)).await?.unwrap_or_default();
+    let mut plan: RestorePlan = serde_json::from_value(value).map_err(|error| ApiProblem::internal(&error))?;
+    // Without earlier restores to judge by: reading takes about as long as writing did.
+    plan.estimated_seconds = plan.estimated_seconds.or(backup.duration_seconds.map(|took| took.ceil().max(1.0) as u64));
+    Ok(Json(plan))
+}
+
+/// Restore a backup
+///
+/// Answers at once; the restore's `status`, `phase` and `progress` then change. Refusals come in this order, each before
+/// anything is touched: the backup, the stop, the target, the confirmation, the server, other jobs.
+#[utoipa::path(
+    tag = "restores",
+    params(
+        ("id" = Uuid, Path, description = "The backup's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and body within 24 hours return the first answer")
+    ),
+    request_body = RestoreCreate,
+    responses(
+        (status = 202, description = "The restore, waiting for a worker", body = Restore, headers(("Location" = String, description = "Its address"))),
+        (status = 409, description = "`backup_not_restorable`, `service_control_missing`, `incompatible_engine_version`, `datastore_busy`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`pitr_not_supported`, `pitr_time_in_future`, `target_not_supported`, `confirmation_mismatch`", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/backups/{id}/restore")]
+pub(crate) async fn backup_restore(
+    state: State,
+    request: HttpRequest,
+    id: Id,
+    body: Body<RestoreCreate>,
+) -> Result<HttpResponse, ApiProblem> {
+    let id = id.into_inner();
+    let (inner, Body { value, digest }) = (state.clone(), body);
+    answer_once(&state, &request, &digest, async move {
+        let state = inner;
+        let backup = state.read(move |store| store.backup_get(id)).await?;
+        let datastore_id = backup.datastore_id;
+        let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
+        restore_refusal::check(&backup, &datastore, &value, now())?;
+        let request = store::RestoreRequest {
+            target: value.target,
+            pitr_stop_time: None,
+            restore_configuration: value.restore_configuration,
+        };
+        let restore = state.change(move |store| store.restore_create(id, &request, now())).await?;
+        Answer::accepted(format!("/api/v1/restores/{}", restore.id), &restore)
+    })
+    .await
+}
+
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct RestoreQuery {
+    /// How many items a page has.
+    #[param(minimum = 1, maximum = 200, default = 50)]
+    limit: Option<u32>,
+    /// The `next_cursor` of the page before.
+    cursor: Option<String>,
+    /// Only restores in this state.
+    status: Option<RestoreStatus>,
+}
+
+/// List a datastore's restores
+///
+/// Newest first.
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The datastore's id"), RestoreQuery),
+    responses((status = 200, description = "The restores", body = Page<Restore>))
+)]
+#[get("/datastores/{id}/restores")]
+pub(crate) async fn restore_list(
+    state: State,
+    id: Id,
+    query: Query<RestoreQuery>,
+) -> Result<Json<Page<Restore>>, ApiProblem> {
+    let RestoreQuery { limit, cursor, status } = query.0;
+    let (id, page) = (id.into_inner(), page_of(limit, cursor)?);
+    Ok(Json(state.read(move |store| store.restore_list(id, &store::RestoreFilter { status }, &page)).await?))
+}
+
+/// Read a restore
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The restore's id")),
+    responses((status = 200, description = "The restore", body = Restore))
+)]
+#[get("/restores/{id}")]
+pub(crate) async fn restore_get(state: State, id: Id) -> Result<Json<Restore>, ApiProblem> {
+    let id = id.into_inner();
+    Ok(Json(state.read(move |store| store.restore_get(id)).await?))
+}
+
+/// Cancel a restore
+///
+/// Possible until the switch begins; the server then keeps the data that it has. Asking again changes nothing.
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The restore's id")),
+    responses(
+        (status = 200, description = "The restore", body = Restore),
+        (status = 409, description = "`not_cancellable`: it has ended", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/restores/{id}/cancel")]
+pub(crate) async fn restore_cancel(state: State, id: Id) -> Result<Json<Restore>, ApiProblem> {
+    let id = id.into_inner();
+    let cancel = move |store: &store::Store| {
+        let job = store.restore_get(id)?.job_id;
+        store.job_cancel(job, now())?;
+        store.restore_get(id)
+    };
+    Ok(Json(state.change(cancel).await?))
+}
+
+/// Put back the data that a restore replaced
+#[utoipa::path(
+    tag = "restores",
+    params(
+        ("id" = Uuid, Path, description = "The restore's id"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key within 24 hours returns the first answer")
+    ),
+    responses(
+        (status = 202, description = "The job; the restore becomes `undone` when it has ended", body = Job, headers(("Location" = String, description = "The job's address"))),
+        (status = 409, description = "`undo_not_possible`, `datastore_busy`", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/restores/{id}/undo")]
+pub(crate) async fn restore_undo(state: State, request: HttpRequest, id: Id) -> Result<HttpResponse, ApiProblem> {
+    let id = id.into_inner();
+    let inner = state.clone();
+    answer_once(&state, &request, "", async move {
+        let state = inner;
+        let job = state.change(move |store| store.restore_undo_start(id, now())).await?;
+        Answer::accepted(format!("/api/v1/jobs/{}", job.id), &job)
+    })
+    .await
+}
+
+/// Read the log of the job that does or did a restore
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The restore's id"), LogQuery),
+    responses((status = 200, description = "The lines, oldest first", body = Page<LogLine>))
+)]
+#[get("/restores/{id}/log")]
+pub(crate) async fn restore_log(
+    state: State,
+    id: Id,
+    query: Query<LogQuery>,
+) -> Result<Json<Page<LogLine>>, ApiProblem> {
+    let id = id.into_inner();
+    let restore = state.read(move |store| store.restore_get(id)).await?;
+    read_log(&state, restore.job_id, &query.0).await
+}

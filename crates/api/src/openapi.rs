@@ -1,0 +1,95 @@
+//! The OpenAPI document: collected from the handlers, then given what they all have in common. `api-spec/openapi.json` is
+//! this, and a test keeps both the same.
+
+use actix_web::App;
+use utoipa::PartialSchema;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, PathItem};
+use utoipa::openapi::{Content, InfoBuilder, License, OpenApi, Ref, RefOr, Response};
+use utoipa_actix_web::AppExt;
+
+use crate::problem::PROBLEM_JSON;
+
+const DESCRIPTION: &str = "Backs up and restores databases. Sizes are bytes, durations seconds, times RFC 3339 in UTC. \
+    Errors are problem details (RFC 9457) with a stable `code`; `/docs/errors` lists them. Every answer carries \
+    `X-Request-Id`. `HEAD` is answered wherever `GET` is.";
+
+/// The whole document.
+pub fn openapi() -> OpenApi {
+    let (_, mut document) = App::new().into_utoipa_app().configure(crate::configure_documented).split_for_parts();
+    document.info = InfoBuilder::new()
+        .title("Holdfast")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(DESCRIPTION))
+        .license(Some(License::new(env!("CARGO_PKG_LICENSE"))))
+        .build();
+    let components = document.components.get_or_insert_with(Components::new);
+    let token = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The workers' token")).build();
+    components.add_security_scheme("worker_token", SecurityScheme::Http(token));
+    components.schemas.entry("Problem".to_owned()).or_insert_with(<domain::Problem as PartialSchema>::schema);
+    for item in document.paths.paths.values_mut() {
+        for operation in operations(item) {
+            add_default_response(operation);
+        }
+    }
+    document
+}
+
+/// The operations of one address.
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete].into_iter().flatten()
+}
+
+/// Every operation may answer with any problem that concerns all requests.
+fn add_default_response(operation: &mut Operation) {
+    let mut response = Response::new("Any other error, as problem details");
+    let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
+    response.content.insert(PROBLEM_JSON.to_owned(), RefOr::T(content));
+    operation.responses.responses.entry("default".to_owned()).or_insert(RefOr::T(response));
+}
+
+/// Which methods an address takes.
+pub(crate) struct Addresses(Vec<(Vec<String>, Vec<&'static str>)>);
+
+impl Addresses {
+    /// Reads them off the document, so that nothing can be forgotten here.
+    pub(crate) fn of(document: &OpenApi) -> Self {
+        let methods = |item: &PathItem| {
+            [
+                ("GET", item.get.is_some()),
+                ("HEAD", item.get.is_some()),
+                ("POST", item.post.is_some()),
+                ("PUT", item.put.is_some()),
+                ("PATCH", item.patch.is_some()),
+                ("DELETE", item.delete.is_some()),
+            ]
+            .into_iter()
+            .filter_map(|(name, is_there)| is_there.then_some(name))
+            .collect()
+        };
+        let split = |path: &String| path.split('/').map(str::to_owned).collect();
+        Self(document.paths.paths.iter().map(|(path, item)| (split(path), methods(item))).collect())
+    }
+
+    /// The methods that the address at `path` takes, as an `Allow` header has them; `None` when there is no such address.
+    pub(crate) fn allowed(&self, path: &str) -> Option<String> {
+        let parts: Vec<&str> = path.split('/').collect();
+        let fits = |pattern: &[String]| {
+            pattern.len() == parts.len()
+                && pattern
+                    .iter()
+                    .zip(&parts)
+                    .all(|(own, given)| own == given || (own.starts_with('{') && !given.is_empty()))
+        };
+        let mut allowed: Vec<&str> = self
+            .0
+            .iter()
+            .filter(|(pattern, _)| fits(pattern))
+            .flat_map(|(_, methods)| methods.iter().copied())
+            .collect();
+        allowed.sort_unstable();
+        allowed.dedup();
+        (!allowed.is_empty()).then(|| allowed.join(", "))
+    }
+}

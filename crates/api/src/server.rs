@@ -1,0 +1,186 @@
+//! Starting and stopping the service.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use actix_web::body::BoxBody;
+use actix_web::dev::{ServerHandle, ServiceRequest, ServiceResponse, fn_service};
+use actix_web::http::Method;
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use domain::Secret;
+use store::{Store, StoreError};
+use tokio::task::JoinHandle;
+use utoipa_actix_web::AppExt;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::endpoints::service;
+use crate::openapi::Addresses;
+use crate::problem::ApiProblem;
+use crate::state::{AppState, State, now};
+use crate::token::TokenDigest;
+use crate::{background, configure_documented, edge, extract, same_origin, web_app};
+
+/// How long the head of a request may take to arrive. // F-92
+const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
+/// How long an idle connection is kept.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Requests are answered by few threads; what blocks runs on others.
+const THREADS: usize = 2;
+
+/// What the service needs.
+pub struct ServiceConfig {
+    /// Where to listen; port 0 takes a free one.
+    pub listen: SocketAddr,
+    pub store: Store,
+    /// What workers have to send.
+    pub worker_token: Secret,
+    /// The directory of the storage named `default`, made when there is none yet.
+    pub default_storage_path: PathBuf,
+    pub version: &'static str,
+}
+
+/// Why the service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    #[error(
+        "{0} is not a loopback address; until people can sign in, Holdfast listens on this machine only: use 127.0.0.1 or [::1]"
+    )]
+    NotLoopback(SocketAddr),
+    #[error("listening on {address}")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("preparing the control database")]
+    Prepare(#[source] StoreError),
+    #[error("preparing the control database broke")]
+    PrepareBroke(#[source] tokio::task::JoinError),
+    #[error("the service ended")]
+    Serve(#[source] std::io::Error),
+    #[error("the service broke")]
+    ServeBroke(#[source] tokio::task::JoinError),
+}
+
+/// A service that answers. Dropping it leaves it running for as long as the runtime does.
+pub struct Running {
+    address: SocketAddr,
+    handle: ServerHandle,
+    state: State,
+    server: JoinHandle<std::io::Result<()>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+/// Binds the address and answers from then on. Must be called within a tokio runtime.
+///
+/// # Errors
+/// When the address is not loopback or can't be bound, or when the control database does not answer.
+pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
+    let ServiceConfig { listen, store, worker_token, default_storage_path, version } = config;
+    if !listen.ip().is_loopback() {
+        return Err(ApiError::NotLoopback(listen));
+    }
+    let path = default_storage_path.to_string_lossy().into_owned();
+    let prepared = store.clone();
+    let latest = tokio::task::spawn_blocking(move || {
+        prepared.storage_ensure_default(&path, now())?;
+        prepared.event_latest_id()
+    })
+    .await
+    .map_err(ApiError::PrepareBroke)?
+    .map_err(ApiError::Prepare)?;
+
+    let state = Data::new(AppState::new(store, TokenDigest::of(&worker_token), version, latest));
+    let document = Data::new(crate::openapi());
+    let addresses = Data::new(Addresses::of(&document));
+    let bind = |source| ApiError::Bind { address: listen, source };
+    let for_app = state.clone();
+    let server = HttpServer::new(move || {
+        let docs = Config::new(["/openapi.json"]).try_it_out_enabled(true).validator_url("none");
+        App::new()
+            .into_utoipa_app()
+            .configure(configure_documented)
+            .into_app()
+            .app_data(for_app.clone())
+            .app_data(document.clone())
+            .app_data(addresses.clone())
+            .app_data(extract::path_config())
+            .service(service::docs)
+            .service(service::docs_errors)
+            .service(SwaggerUi::new("/docs/{_:.*}").config(docs))
+            .default_service(fn_service(unrouted))
+            .wrap(from_fn(same_origin::check))
+            .wrap(from_fn(edge::answer))
+    })
+    .workers(THREADS)
+    .disable_signals()
+    .client_request_timeout(HEAD_ARRIVAL)
+    .keep_alive(KEEP_ALIVE)
+    .bind(listen)
+    .map_err(bind)?;
+    let address = server.addrs().first().copied().unwrap_or(listen);
+    let server = server.run();
+    let handle = server.handle();
+    let stop = state.stop.clone();
+    let tasks = vec![
+        tokio::spawn(background::run(state.clone(), stop.clone())),
+        tokio::spawn({
+            let state = state.clone();
+            async move { state.changes.watch(state.store(), stop).await }
+        }),
+    ];
+    tracing::info!(%address, version, "the service answers");
+    Ok(Running { address, handle, state, server: tokio::spawn(server), tasks })
+}
+
+impl Running {
+    /// Where the service listens: with the port that was taken when 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Stops: takes no new connections, ends event streams and waiting claims, and lets requests finish for at most `grace`.
+    pub async fn stop(self, grace: Duration) {
+        self.state.stop.cancel();
+        if tokio::time::timeout(grace, self.handle.stop(true)).await.is_err() {
+            self.handle.stop(false).await;
+        }
+        for task in self.tasks {
+            let _ = task.await;
+        }
+        let _ = self.server.await;
+    }
+
+    /// Waits until the service ends by itself, which it does only when it breaks. Cancelling the wait changes nothing.
+    ///
+    /// # Errors
+    /// Why it ended.
+    pub async fn wait(&mut self) -> Result<(), ApiError> {
+        (&mut self.server).await.map_err(ApiError::ServeBroke)?.map_err(ApiError::Serve)
+    }
+}
+
+/// Answers what no handler took: a file of the web app, or a problem that tells what is wrong.
+async fn unrouted(request: ServiceRequest) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let path = request.path();
+    let allowed = request.app_data::<Data<Addresses>>().and_then(|addresses| addresses.allowed(path));
+    if let Some(allowed) = allowed {
+        return Ok(edge::refuse(request, &ApiProblem::method_not_allowed(allowed)));
+    }
+    let is_api = path == "/api" || path.starts_with("/api/") || path.starts_with("/docs");
+    let nothing = ApiProblem::not_found("address; /docs/ lists those that there are");
+    if is_api {
+        return Ok(edge::refuse(request, &nothing));
+    }
+    let page = web_app::serve(request.request());
+    match page {
+        Some(_) if request.method() != Method::GET => {
+            Ok(edge::refuse(request, &ApiProblem::method_not_allowed("GET, HEAD".to_owned())))
+        }
+        Some(page) => Ok(request.into_response(page)),
+        None => Ok(edge::refuse(request, &nothing)),
+    }
+}

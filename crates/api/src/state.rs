@@ -1,0 +1,70 @@
+//! What all requests share.
+
+use actix_web::web;
+use chrono::{DateTime, Timelike, Utc};
+use store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+use crate::changes::Changes;
+use crate::metrics::Metrics;
+use crate::problem::ApiProblem;
+use crate::token::TokenDigest;
+
+/// The shared state, as handlers take it.
+pub(crate) type State = web::Data<AppState>;
+
+pub(crate) struct AppState {
+    store: Store,
+    pub(crate) changes: Changes,
+    pub(crate) metrics: Metrics,
+    pub(crate) worker_token: TokenDigest,
+    pub(crate) version: &'static str,
+    /// Ends what waits: event streams and long polls.
+    pub(crate) stop: CancellationToken,
+}
+
+impl AppState {
+    pub(crate) fn new(store: Store, worker_token: TokenDigest, version: &'static str, latest_event: i64) -> Self {
+        Self {
+            store,
+            changes: Changes::new(latest_event),
+            metrics: Metrics::default(),
+            worker_token,
+            version,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    /// The control database, for work outside of requests.
+    pub(crate) fn store(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// Asks the control database, on a thread that may block.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiProblem> {
+        let store = self.store.clone();
+        match web::block(move || call(&store)).await {
+            Ok(result) => result.map_err(ApiProblem::from),
+            Err(broken) => Err(ApiProblem::internal(&broken)),
+        }
+    }
+
+    /// Changes the control database, and wakes whoever waits for changes.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiProblem> {
+        let result = self.read(call).await;
+        self.changes.note();
+        result
+    }
+}
+
+/// The time, as precise as every control database keeps it.
+pub(crate) fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    now.with_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now)
+}
