@@ -1,0 +1,59 @@
+//! The frame around every page, and which address shows what.
+
+use leptos::prelude::*;
+use leptos_meta::provide_meta_context;
+use leptos_router::components::{ParentRoute, Redirect, Route, Router, Routes};
+use leptos_router::path;
+
+use crate::pages::activity::ActivityPage;
+use crate::pages::backups::BackupsPage;
+use crate::pages::datastore::DatastorePage;
+use crate::pages::datastores::DatastoresPage;
+use crate::pages::new_datastore::NewDatastorePage;
+use crate::pages::not_found::NotFoundPage;
+use crate::pages::restores::RestoresPage;
+use crate::pages::schedules::SchedulesPage;
+use crate::pages::settings::SettingsPage;
+use crate::pages::storages::StoragesPage;
+use crate::pages::workers::WorkersPage;
+use crate::parts::banner::OfflineBanner;
+use crate::parts::job_panel::JobPanel;
+use crate::parts::toast_list::ToastList;
+use crate::parts::top_bar::TopBar;
+use crate::state::clock::Clock;
+use crate::state::live::Live;
+use crate::state::toasts::Toasts;
+
+#[component]
+pub fn App() -> impl IntoView {
+    provide_meta_context();
+    provide_context(Clock::start());
+    provide_context(Live::start());
+    provide_context(Toasts::new());
+    view! {
+        <Router>
+            <a class="skip" href="#main">"Skip to content"</a>
+            <TopBar />
+            <OfflineBanner />
+            <main class="page" id="main" tabindex="-1">
+                <Routes fallback=NotFoundPage>
+                    <Route path=path!("/") view=DatastoresPage />
+                    <Route path=path!("/datastores") view=|| view! { <Redirect path="/" /> } />
+                    <Route path=path!("/datastores/new") view=NewDatastorePage />
+                    <ParentRoute path=path!("/datastores/:id") view=DatastorePage>
+                        <Route path=path!("") view=|| view! { <Redirect path="backups" /> } />
+                        <Route path=path!("backups") view=BackupsPage />
+                        <Route path=path!("schedules") view=SchedulesPage />
+                        <Route path=path!("restores") view=RestoresPage />
+                        <Route path=path!("settings") view=SettingsPage />
+                    </ParentRoute>
+                    <Route path=path!("/activity") view=ActivityPage />
+                    <Route path=path!("/workers") view=WorkersPage />
+                    <Route path=path!("/storages") view=StoragesPage />
+                </Routes>
+            </main>
+            <JobPanel />
+            <ToastList />
+        </Router>
+    }
+}

@@ -1,0 +1,35 @@
+//! One module per address.
+
+pub mod activity;
+pub mod backups;
+pub mod datastore;
+pub mod datastores;
+pub mod new_datastore;
+pub mod not_found;
+pub mod restores;
+pub mod schedules;
+pub mod settings;
+pub mod storages;
+pub mod workers;
+
+use leptos::prelude::*;
+use leptos_meta::Title;
+
+/// The heading of a page, its sentence, and the title of the window.
+#[component]
+pub fn PageHead(
+    title: &'static str,
+    text: &'static str,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
+    view! {
+        <Title text=format!("{title} · Holdfast") />
+        <div class="page-head">
+            <div class="grow">
+                <h1>{title}</h1>
+                <p>{text}</p>
+            </div>
+            {children.map(|children| children())}
+        </div>
+    }
+}

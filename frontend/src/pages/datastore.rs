@@ -1,0 +1,159 @@
+//! `/datastores/{id}`: the head and the tabs that all of a datastore's pages share.
+
+use domain::{Datastore, ErrorCode, EventKind, FindingSeverity};
+use leptos::prelude::*;
+use leptos_meta::Title;
+use leptos_router::components::Outlet;
+use leptos_router::hooks::use_location;
+
+use super::not_found::NotFoundPage;
+use crate::parts::datastore_row::{BackUpNow, address_of, backup_obstacle, engine_of};
+use crate::parts::engine_glyph::EngineGlyph;
+use crate::parts::findings::summary;
+use crate::parts::icon::Icon;
+use crate::parts::job_state::datastore_state;
+use crate::parts::problem::Problem;
+use crate::parts::skeleton::SkeletonRows;
+use crate::state::address::use_datastore_id;
+use crate::state::fetch::Fetch;
+use crate::state::live::live;
+use crate::state::service::service;
+
+/// The datastore whose pages are shown.
+#[derive(Clone, Copy)]
+pub struct CurrentDatastore {
+    pub datastore: Memo<Option<Datastore>>,
+    pub fetch: Fetch<Datastore>,
+}
+
+#[component]
+pub fn DatastorePage() -> impl IntoView {
+    let live = live();
+    let id = use_datastore_id();
+    let fetch = Fetch::new(
+        move || {
+            live.follow(&[EventKind::Datastore, EventKind::Backup, EventKind::Restore]);
+            id.get()
+        },
+        |id| async move { service().datastore_get(id).await },
+    );
+    // What was loaded for another id is not shown for this one.
+    let datastore = Memo::new(move |_| {
+        let id = id.get();
+        fetch.data.with(|datastore| datastore.clone().filter(|datastore| Some(datastore.id) == id))
+    });
+    provide_context(CurrentDatastore { datastore, fetch });
+    let missing = Memo::new(move |_| {
+        let unknown = fetch
+            .failure
+            .with(|failure| failure.as_ref().is_some_and(|failure| failure.code == Some(ErrorCode::NotFound)));
+        id.get().is_none() || unknown
+    });
+    let there = Memo::new(move |_| datastore.with(Option::is_some));
+    view! {
+        <Show when=move || !missing.get() fallback=NotFoundPage>
+            {move || fetch.failure.get().map(|failure| view! { <Problem failure retry=Callback::new(move |()| fetch.reload()) /> })}
+            <Show when=move || fetch.slow.get() && !there.get()>
+                <SkeletonRows />
+            </Show>
+            <Show when=move || there.get()>
+                <Head datastore />
+                <Notice datastore />
+                <Tabs />
+                <Outlet />
+            </Show>
+        </Show>
+    }
+}
+
+#[component]
+fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
+    let id = Memo::new(move |_| datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore.id)));
+    let obstacle = Signal::derive(move || datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
+    let text = move |read: fn(&Datastore) -> String| {
+        move || datastore.with(|datastore| datastore.as_ref().map(read).unwrap_or_default())
+    };
+    let title = text(|datastore| format!("{} · Holdfast", datastore.name));
+    view! {
+        <Title text=title />
+        <div class="page-head">
+            {move || datastore.with(|datastore| datastore.as_ref().map(|datastore| view! { <EngineGlyph engine=datastore.engine large=true /> }))}
+            <div class="grow">
+                <h1>{text(|datastore| datastore.name.clone())}</h1>
+                <div class="head-line">
+                    {move || datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore_state(datastore.status)))}
+                    <span>{text(engine_of)}</span>
+                    <span class="number">{text(address_of)}</span>
+                </div>
+            </div>
+            {move || id.get().map(|id| view! { <BackUpNow id obstacle primary=true /> })}
+        </div>
+    }
+}
+
+/// Says so when the newest test found something that keeps backups or restores from working.
+#[component]
+fn Notice(datastore: Memo<Option<Datastore>>) -> impl IntoView {
+    let problems = Memo::new(move |_| {
+        datastore.with(|datastore| {
+            let datastore = datastore.as_ref()?;
+            let bad = datastore.findings.iter().find(|finding| finding.severity == FindingSeverity::Error)?;
+            Some((datastore.id, summary(&datastore.findings), bad.detail.clone()))
+        })
+    });
+    let path = use_location().pathname;
+    move || {
+        let (id, summary, first) = problems.get().filter(|_| !path.get().ends_with("/settings"))?;
+        Some(view! {
+            <div class="note bad page-note">
+                <Icon name="failed" />
+                <div class="grow"><h3>{summary}</h3><p>{first}</p></div>
+                <a class="button small" href=format!("/datastores/{id}/settings")>"See what to do"</a>
+            </div>
+        })
+    }
+}
+
+#[component]
+fn Tabs() -> impl IntoView {
+    let id = use_datastore_id();
+    let path = use_location().pathname;
+    let tab = move |page: &'static str, icon: &'static str, name: &'static str| {
+        let href = move || id.get().map(|id| format!("/datastores/{id}/{page}"));
+        let here = move || {
+            path.with(|path| {
+                let also = page == "backups" && path.ends_with("/schedules");
+                (also || path.ends_with(page)).then_some("page")
+            })
+        };
+        view! { <a href=href aria-current=here><Icon name=icon />{name}</a> }
+    };
+    view! {
+        <nav class="tabs" aria-label="Datastore">
+            {tab("backups", "backup", "Backups")} {tab("restores", "restore", "Restores")} {tab("settings", "gear", "Settings")}
+        </nav>
+    }
+}
+
+/// The line below the tab *Backups*: its two pages and the way to the settings.
+#[component]
+pub fn BackupTabs() -> impl IntoView {
+    let id = use_datastore_id();
+    let path = use_location().pathname;
+    let tab = move |page: &'static str, name: &'static str| {
+        let href = move || id.get().map(|id| format!("/datastores/{id}/{page}"));
+        let here = move || path.with(|path| path.ends_with(page).then_some("page"));
+        view! { <a href=href aria-current=here>{name}</a> }
+    };
+    view! {
+        <div class="subhead">
+            <nav class="subtabs" aria-label="Backups">
+                {tab("backups", "All backups")} {tab("schedules", "Backup schedules")}
+            </nav>
+            <a class="button" href=move || id.get().map(|id| format!("/datastores/{id}/settings"))>
+                <Icon name="gear" />
+                "Backup settings"
+            </a>
+        </div>
+    }
+}

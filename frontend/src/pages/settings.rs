@@ -1,0 +1,153 @@
+//! `/datastores/{id}/settings`: the connection, its test, and the end of the datastore.
+
+use domain::Datastore;
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use super::datastore::CurrentDatastore;
+use super::new_datastore::{TestResult, Tested, focus_first_problem};
+use crate::parts::connection_fields::ConnectionFields;
+use crate::parts::delete_datastore::DeleteDatastore;
+use crate::parts::field::FieldErrors;
+use crate::parts::findings::{Findings, summary};
+use crate::parts::grants::Grants;
+use crate::parts::icon::Icon;
+use crate::parts::problem::Problem;
+use crate::parts::time::Time;
+use crate::state::connection_draft::ConnectionDraft;
+use crate::state::failure::Failure;
+use crate::state::service::service;
+use crate::state::toasts::toasts;
+
+#[component]
+pub fn SettingsPage() -> impl IntoView {
+    let current = expect_context::<CurrentDatastore>();
+    // The form starts from what was known when it was opened; later changes from elsewhere don't overwrite typing.
+    let id = Memo::new(move |_| current.datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore.id)));
+    move || {
+        id.track();
+        current.datastore.get_untracked().map(|datastore| view! { <Settings datastore current /> })
+    }
+}
+
+#[component]
+fn Settings(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
+    let toasts = toasts();
+    let draft = ConnectionDraft::of(&datastore);
+    let errors = FieldErrors::new();
+    let failure = RwSignal::new(None::<Failure>);
+    let saving = RwSignal::new(false);
+    let tested = RwSignal::new(None::<Tested>);
+    let deleting = RwSignal::new(false);
+    let saved = RwSignal::new(datastore.clone());
+    let (id, has_password, engine) = (datastore.id, datastore.has_password, datastore.engine);
+    let changed = Memo::new(move |_| match draft.to_patch(&saved.get()) {
+        Ok(patch) => patch != domain::DatastorePatch::default(),
+        Err(_) => true,
+    });
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        let patch = match saved.with_untracked(|saved| draft.to_patch(saved)) {
+            Ok(patch) => patch,
+            Err(found) => {
+                errors.0.set(found);
+                focus_first_problem();
+                return;
+            }
+        };
+        saving.set(true);
+        failure.set(None);
+        spawn_local(async move {
+            match service().datastore_patch(id, &patch).await {
+                Ok(datastore) => {
+                    toasts.tell("Saved.");
+                    let _ = draft.password.try_set(String::new());
+                    let _ = saved.try_set(datastore);
+                    current.fetch.reload();
+                }
+                Err(error) => {
+                    let error = Failure::from(error);
+                    let _ = errors.0.try_set(error.errors.clone());
+                    let _ = failure.try_set(Some(error));
+                    focus_first_problem();
+                }
+            }
+            let _ = saving.try_set(false);
+        });
+    };
+    let test = move |_| {
+        tested.set(Some(Tested::Running));
+        spawn_local(async move {
+            let result = match service().datastore_test(id).await {
+                Ok(inspection) => Tested::Found(inspection),
+                Err(error) => Tested::Failed(error.into()),
+            };
+            let _ = tested.try_set(Some(result));
+            current.fetch.reload();
+        });
+    };
+    view! {
+        <div class="form-page">
+            <div class="form">
+                <form class="form" novalidate on:submit=submit>
+                    <ConnectionFields draft errors has_password />
+                    {move || failure.get().map(|failure| view! { <Problem failure /> })}
+                    <div class="form-foot">
+                        <button type="submit" class="button primary" disabled=move || saving.get() || !changed.get()>"Save"</button>
+                        <button type="button" class="button" disabled=move || matches!(tested.get(), Some(Tested::Running)) on:click=test>
+                            <Icon name="plug" />
+                            "Test connection"
+                        </button>
+                        <Show when=move || changed.get()>
+                            <span class="muted small">"Not saved yet. The test uses what is saved."</span>
+                        </Show>
+                    </div>
+                </form>
+                <section class="panel section danger-zone" aria-labelledby="section-delete">
+                    <header>
+                        <h2 id="section-delete">"Delete datastore"</h2>
+                        <p>"Holdfast forgets this server. The server and its data are not touched."</p>
+                    </header>
+                    <div>
+                        <button type="button" class="button danger" on:click=move |_| deleting.set(true)>
+                            <Icon name="trash" />
+                            "Delete datastore"
+                        </button>
+                    </div>
+                </section>
+            </div>
+            <div class="stack beside">
+                <TestResult tested />
+                <Known current tested />
+                <Grants engine=Signal::derive(move || engine) />
+            </div>
+        </div>
+        {move || deleting.get().then(|| current.datastore.get_untracked()).flatten().map(|datastore| {
+            view! { <DeleteDatastore datastore on_close=Callback::new(move |()| { let _ = deleting.try_set(false); }) /> }
+        })}
+    }
+}
+
+/// What the newest test found, until another is run from here.
+#[component]
+fn Known(current: CurrentDatastore, tested: RwSignal<Option<Tested>>) -> impl IntoView {
+    let known = Memo::new(move |_| {
+        current
+            .datastore
+            .with(|datastore| datastore.as_ref().map(|datastore| (datastore.inspected_at, datastore.findings.clone())))
+    });
+    move || {
+        let (at, findings) = known.get().filter(|_| tested.with(Option::is_none))?;
+        let at = at?;
+        Some(view! {
+            <section class="panel section" aria-labelledby="section-known">
+                <header>
+                    <h2 id="section-known">"Last test"</h2>
+                    <p><Time at /></p>
+                </header>
+                <p class="strong">{summary(&findings)}</p>
+                <Findings findings />
+            </section>
+        })
+    }
+}

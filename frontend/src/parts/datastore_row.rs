@@ -1,0 +1,142 @@
+//! One datastore in the list: what it is, how it is, its last good backup, and the button that makes the next.
+
+use domain::{BackupCreate, Datastore, format};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+use uuid::Uuid;
+
+use super::engine_glyph::EngineGlyph;
+use super::icon::Icon;
+use super::job_state::datastore_state;
+use super::running_job::RunningJob;
+use super::sparkline::Sparkline;
+use super::time::{Ago, Time};
+use crate::state::address::use_open_job;
+use crate::state::live::live;
+use crate::state::service::service;
+use crate::state::toasts::toasts;
+
+/// Starts a backup of the engine's default method and opens its job's panel.
+#[component]
+pub fn BackUpNow(
+    id: Uuid,
+    /// Why it can't start now.
+    #[prop(into)]
+    obstacle: Signal<Option<String>>,
+    #[prop(optional)] primary: bool,
+) -> impl IntoView {
+    let open_job = use_open_job();
+    let toasts = toasts();
+    let live = live();
+    let sending = RwSignal::new(false);
+    let start = move |_| {
+        sending.set(true);
+        spawn_local(async move {
+            match service().backup_create(id, &BackupCreate::default()).await {
+                Ok(backup) => {
+                    live.changed(&[domain::EventKind::Backup, domain::EventKind::Datastore]);
+                    open_job(backup.job_id);
+                }
+                Err(error) => toasts.fail(&error.into()),
+            }
+            let _ = sending.try_set(false);
+        });
+    };
+    view! {
+        <button
+            type="button"
+            class="button"
+            class:primary=primary
+            class:small=!primary
+            disabled=move || sending.get() || obstacle.with(Option::is_some)
+            title=move || obstacle.get()
+            on:click=start
+        >
+            <Icon name="backup" />
+            "Back up now"
+        </button>
+    }
+}
+
+/// Why no backup can start now, in words.
+pub fn backup_obstacle(datastore: &Datastore) -> Option<String> {
+    let job = datastore.overview.active_job.as_ref()?;
+    (job.kind.is_exclusive()).then(|| format!("{} is not finished.", crate::state::job_watch::job_title(job)))
+}
+
+/// `127.0.0.1:5432`
+pub fn address_of(datastore: &Datastore) -> String {
+    format!("{}:{}", datastore.host, datastore.port)
+}
+
+/// `PostgreSQL 15.18`
+pub fn engine_of(datastore: &Datastore) -> String {
+    match &datastore.engine_version {
+        Some(version) => format!("{} {}", datastore.engine.title(), short_version(version)),
+        None => datastore.engine.title().to_owned(),
+    }
+}
+
+/// The version without what packagers append to it.
+fn short_version(version: &str) -> &str {
+    version.split([' ', '-']).next().unwrap_or(version)
+}
+
+fn last_good(datastore: &Datastore) -> AnyView {
+    match (datastore.overview.last_good_backup_at, datastore.overview.last_good_backup_number) {
+        (Some(at), number) => view! {
+            <Time at />
+            <span class="cell-sub">{number.map(|number| format!("Backup {number}, "))} <Ago at /></span>
+        }
+        .into_any(),
+        _ => view! { <span class="state warn"><Icon name="warning" />"No backup yet"</span> }.into_any(),
+    }
+}
+
+fn trend(datastore: &Datastore) -> AnyView {
+    let sizes = datastore.overview.recent_sizes_bytes.clone();
+    if sizes.is_empty() {
+        return view! { <span class="muted">"–"</span> }.into_any();
+    }
+    let newest = sizes.last().and_then(|size| u64::try_from(*size).ok()).map(format::bytes);
+    view! { <Sparkline sizes /> <span class="cell-sub">{newest}</span> }.into_any()
+}
+
+#[component]
+pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
+    let id = datastore.get_untracked().map(|datastore| datastore.id).unwrap_or_default();
+    let of = move |read: fn(&Datastore) -> AnyView| move || datastore.with(|datastore| datastore.as_ref().map(read));
+    let name = Memo::new(move |_| {
+        datastore.with(|datastore| datastore.as_ref().map(|datastore| (datastore.engine, datastore.name.clone())))
+    });
+    let active = Memo::new(move |_| {
+        datastore.with(|datastore| datastore.as_ref()?.overview.active_job.as_ref().map(|job| (**job).clone()))
+    });
+    let active_id = Memo::new(move |_| active.with(|job| job.as_ref().map(|job| job.id)));
+    let obstacle = Signal::derive(move || datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
+    view! {
+        <tr role="row" class="main">
+            <td role="cell" class="wide">
+                <div class="named">
+                    {move || name.get().map(|(engine, _)| view! { <EngineGlyph engine /> })}
+                    <div>
+                        <a href=format!("/datastores/{id}/backups")>{move || name.get().map(|(_, name)| name)}</a>
+                        <span class="cell-sub">
+                            {of(|datastore| view! { {engine_of(datastore)} " · " <span class="nowrap">{address_of(datastore)}</span> }.into_any())}
+                        </span>
+                    </div>
+                </div>
+            </td>
+            <td role="cell" data-label="State">{of(|datastore| datastore_state(datastore.status))}</td>
+            <td role="cell" data-label="Last good backup">{of(last_good)}</td>
+            <td role="cell" data-label="Size">{of(trend)}</td>
+            <td role="cell" data-label="Next run"><span class="muted" title="Schedules come with a later version">"—"</span></td>
+            <td role="cell" class="actions foot wide">
+                {move || match active_id.get() {
+                    Some(job) => view! { <RunningJob id=job known=active.get_untracked() /> }.into_any(),
+                    None => view! { <BackUpNow id obstacle /> }.into_any(),
+                }}
+            </td>
+        </tr>
+    }
+}

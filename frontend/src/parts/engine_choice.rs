@@ -1,0 +1,52 @@
+//! The choice of engine: a tile each. Engines that this version can't back up yet are shown, off, and say so.
+
+use domain::Engine;
+use leptos::prelude::*;
+
+use super::engine_glyph::EngineGlyph;
+
+/// How this version backs up an engine; `None` where it can't yet.
+pub fn way_of_backup(engine: Engine) -> Option<&'static str> {
+    match engine {
+        Engine::Postgresql => Some("pg_basebackup"),
+        Engine::Mariadb => Some("mariabackup"),
+        Engine::Redis | Engine::Valkey => Some("rdb"),
+        Engine::Mysql | Engine::Mssql => None,
+    }
+}
+
+#[component]
+pub fn EngineChoice(engine: RwSignal<Engine>) -> impl IntoView {
+    let mut engines = Engine::ALL.to_vec();
+    engines.sort_by_key(|engine| way_of_backup(*engine).is_none());
+    view! {
+        <fieldset class="field">
+            <legend class="hidden-text">"Engine"</legend>
+            <div class="engines">
+                {engines
+                    .into_iter()
+                    .map(|choice| {
+                        let way = way_of_backup(choice);
+                        view! {
+                            <label class="engine">
+                                <input
+                                    type="radio"
+                                    name="engine"
+                                    value=choice.as_str()
+                                    disabled=way.is_none()
+                                    prop:checked=move || engine.get() == choice
+                                    on:change=move |_| engine.set(choice)
+                                />
+                                <EngineGlyph engine=choice />
+                                <span>
+                                    <span class="strong">{choice.title()}</span>
+                                    <span class="cell-sub">{way.unwrap_or("in a later version")}</span>
+                                </span>
+                            </label>
+                        }
+                    })
+                    .collect_view()}
+            </div>
+        </fieldset>
+    }
+}

@@ -1,0 +1,62 @@
+//! What the user that Holdfast logs in as must be allowed, as statements to copy.
+
+use domain::Engine;
+use leptos::prelude::*;
+
+use super::code_box::CodeBox;
+
+const POSTGRESQL: &str = "CREATE ROLE holdfast LOGIN REPLICATION PASSWORD 'choose a password';
+GRANT pg_monitor TO holdfast;";
+const POSTGRESQL_HBA: &str = "host  postgres     holdfast  127.0.0.1/32  scram-sha-256
+host  replication  holdfast  127.0.0.1/32  scram-sha-256";
+const MARIADB: &str = "CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
+GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'holdfast'@'localhost';";
+const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +dbsize +sync +psync +replconf
+ACL SAVE";
+
+/// The statements for an engine, each with what it is for.
+fn statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
+    match engine {
+        Engine::Postgresql => vec![
+            ("Run as a superuser, in psql:", POSTGRESQL),
+            ("Lines for pg_hba.conf, with the worker's address, then reload the server:", POSTGRESQL_HBA),
+        ],
+        Engine::Mariadb => vec![("Run as an administrator, in the mariadb client:", MARIADB)],
+        Engine::Redis | Engine::Valkey => vec![(
+            "Run in the engine's cli. Without an ACL, leave the user empty and give the server's requirepass, if it has one:",
+            REDIS,
+        )],
+        Engine::Mysql | Engine::Mssql => Vec::new(),
+    }
+}
+
+/// What must hold beside the grants.
+fn besides(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgresql => {
+            "wal_level must be replica or logical, and max_wal_senders at least 2: both are the default."
+        }
+        Engine::Mariadb => "The worker runs on the server's machine and can read its data directory.",
+        Engine::Redis | Engine::Valkey => "A backup is a full synchronisation, as a replica makes it.",
+        Engine::Mysql | Engine::Mssql => "",
+    }
+}
+
+#[component]
+pub fn Grants(#[prop(into)] engine: Signal<Engine>) -> impl IntoView {
+    view! {
+        <section class="panel section" aria-labelledby="section-grants">
+            <header>
+                <h2 id="section-grants">"What the user needs"</h2>
+                <p>{move || format!("On {}, the least that is enough.", engine.get().title())}</p>
+            </header>
+            {move || {
+                statements(engine.get())
+                    .into_iter()
+                    .map(|(text, code)| view! { <div><p class="small">{text}</p> <CodeBox text=code.to_owned() label="statements" /></div> })
+                    .collect_view()
+            }}
+            <p class="small muted">{move || besides(engine.get())}</p>
+        </section>
+    }
+}

@@ -1,0 +1,55 @@
+//! The plan of a restore, or all that stands in its way.
+
+use domain::{RestorePlan, format};
+use leptos::prelude::*;
+
+use super::icon::Icon;
+
+/// What the restore would do, in numbers.
+fn figures(plan: &RestorePlan) -> AnyView {
+    let seconds = |seconds: Option<u64>| match seconds {
+        Some(seconds) => format!("about {}", format::duration(seconds as f64)),
+        None => "not known before the first restore".to_owned(),
+    };
+    view! {
+        <dl class="plan">
+            <dt>"Read from the storage"</dt> <dd>{format::bytes(plan.fetch_bytes)}</dd>
+            <dt>"Unpacked"</dt> <dd>{format::bytes(plan.unpacked_bytes)}</dd>
+            <dt>"Disk space"</dt>
+            <dd>{format::bytes(plan.needed_bytes)} " needed, " {format::bytes(plan.free_bytes)} " free"</dd>
+            <dt>"Time"</dt> <dd>{seconds(plan.estimated_seconds)}</dd>
+            <dt>"Downtime"</dt> <dd>{seconds(plan.estimated_downtime_seconds)}</dd>
+        </dl>
+        <p class="small muted">
+            "The copy is unpacked beside the live data, started and checked while the server runs on. Only then is the server stopped, switched over and started again."
+        </p>
+    }
+    .into_any()
+}
+
+#[component]
+pub fn PlanView(plan: RestorePlan) -> impl IntoView {
+    if plan.obstacles.is_empty() {
+        return figures(&plan);
+    }
+    view! {
+        <div class="stack" role="group" aria-label="Obstacles">
+            {plan
+                .obstacles
+                .into_iter()
+                .map(|obstacle| {
+                    view! {
+                        <div class="note bad">
+                            <Icon name="failed" />
+                            <div class="grow">
+                                <h4 class="strong">{obstacle.code.title()}</h4>
+                                <p>{obstacle.detail}</p>
+                            </div>
+                        </div>
+                    }
+                })
+                .collect_view()}
+        </div>
+    }
+    .into_any()
+}

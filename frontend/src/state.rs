@@ -1,0 +1,12 @@
+//! What several parts of the app share.
+
+pub mod address;
+pub mod clock;
+pub mod connection_draft;
+pub mod failure;
+pub mod fetch;
+pub mod job_watch;
+pub mod live;
+pub mod pages_of;
+pub mod service;
+pub mod toasts;

@@ -1,0 +1,184 @@
+//! What a person has typed about a connection, and what of it is sent.
+
+use domain::{Datastore, DatastoreCreate, DatastorePatch, Engine, FieldError, Secret, Service};
+use leptos::prelude::*;
+
+/// The kinds of service control that can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceKind {
+    Systemd,
+    Command,
+    Process,
+    None,
+}
+
+/// The fields of a connection's form.
+#[derive(Clone, Copy)]
+pub struct ConnectionDraft {
+    pub name: RwSignal<String>,
+    pub engine: RwSignal<Engine>,
+    pub host: RwSignal<String>,
+    pub port: RwSignal<String>,
+    pub username: RwSignal<String>,
+    pub password: RwSignal<String>,
+    pub data_directory: RwSignal<String>,
+    pub service_kind: RwSignal<ServiceKind>,
+    pub unit: RwSignal<String>,
+    /// Argument lists, an argument a line.
+    pub start: RwSignal<String>,
+    pub stop: RwSignal<String>,
+    pub status: RwSignal<String>,
+    pub user: RwSignal<String>,
+    pub log_file: RwSignal<String>,
+}
+
+impl ConnectionDraft {
+    /// An empty form.
+    pub fn new() -> Self {
+        let empty = || RwSignal::new(String::new());
+        Self {
+            name: empty(),
+            engine: RwSignal::new(Engine::Postgresql),
+            host: RwSignal::new("127.0.0.1".to_owned()),
+            port: empty(),
+            username: empty(),
+            password: empty(),
+            data_directory: empty(),
+            service_kind: RwSignal::new(ServiceKind::Systemd),
+            unit: empty(),
+            start: empty(),
+            stop: empty(),
+            status: empty(),
+            user: empty(),
+            log_file: empty(),
+        }
+    }
+
+    /// The form of a datastore that exists.
+    pub fn of(datastore: &Datastore) -> Self {
+        let draft = Self::new();
+        draft.name.set(datastore.name.clone());
+        draft.engine.set(datastore.engine);
+        draft.host.set(datastore.host.clone());
+        draft.port.set(datastore.port.to_string());
+        draft.username.set(datastore.username.clone().unwrap_or_default());
+        draft.data_directory.set(datastore.data_directory.clone().unwrap_or_default());
+        let lines = |arguments: &[String]| arguments.join("\n");
+        draft.service_kind.set(match &datastore.service {
+            Service::Systemd { unit } => {
+                draft.unit.set(unit.clone());
+                ServiceKind::Systemd
+            }
+            Service::Command { start, stop, status } => {
+                draft.start.set(lines(start));
+                draft.stop.set(lines(stop));
+                draft.status.set(status.as_deref().map(lines).unwrap_or_default());
+                ServiceKind::Command
+            }
+            Service::Process { start, user, log_file } => {
+                draft.start.set(lines(start));
+                draft.user.set(user.clone().unwrap_or_default());
+                draft.log_file.set(log_file.clone().unwrap_or_default());
+                ServiceKind::Process
+            }
+            Service::None => ServiceKind::None,
+        });
+        draft
+    }
+
+    /// How the server is stopped and started, as it was typed.
+    fn service(&self) -> Service {
+        match self.service_kind.get() {
+            ServiceKind::Systemd => Service::Systemd { unit: self.unit.get().trim().to_owned() },
+            ServiceKind::Command => Service::Command {
+                start: arguments(&self.start.get()),
+                stop: arguments(&self.stop.get()),
+                status: Some(arguments(&self.status.get())).filter(|arguments| !arguments.is_empty()),
+            },
+            ServiceKind::Process => Service::Process {
+                start: arguments(&self.start.get()),
+                user: filled(&self.user.get()),
+                log_file: filled(&self.log_file.get()),
+            },
+            ServiceKind::None => Service::None,
+        }
+    }
+
+    /// The port that was typed; `None` where nothing was.
+    fn typed_port(&self) -> Result<Option<u16>, FieldError> {
+        match filled(&self.port.get()) {
+            None => Ok(None),
+            Some(port) => {
+                port.parse().map(Some).map_err(|_| FieldError::new("/port", "must be a number between 1 and 65535"))
+            }
+        }
+    }
+
+    /// A new datastore of what was typed.
+    ///
+    /// # Errors
+    /// The fields that the shared rules refuse.
+    pub fn to_create(self) -> Result<DatastoreCreate, Vec<FieldError>> {
+        let port = self.typed_port();
+        let create = DatastoreCreate {
+            name: self.name.get(),
+            engine: self.engine.get(),
+            host: self.host.get().trim().to_owned(),
+            port: port.clone().unwrap_or_default(),
+            username: filled(&self.username.get()),
+            password: Some(self.password.get()).filter(|password| !password.is_empty()).map(Secret::new),
+            data_directory: filled(&self.data_directory.get()),
+            service: Some(self.service()),
+            worker: None,
+            storage_id: None,
+        };
+        let mut errors = create.validate();
+        errors.extend(port.err());
+        if errors.is_empty() { Ok(create) } else { Err(errors) }
+    }
+
+    /// What was changed of a datastore that exists.
+    ///
+    /// # Errors
+    /// The fields that the shared rules refuse.
+    pub fn to_patch(self, datastore: &Datastore) -> Result<DatastorePatch, Vec<FieldError>> {
+        let changed = |typed: String, before: &str| (typed != before).then_some(typed);
+        let port = self.typed_port();
+        let service = self.service();
+        let patch = DatastorePatch {
+            name: changed(self.name.get(), &datastore.name),
+            host: changed(self.host.get().trim().to_owned(), &datastore.host),
+            port: port
+                .clone()
+                .unwrap_or_default()
+                .or_else(|| Some(self.engine.get().default_port()))
+                .filter(|port| *port != datastore.port),
+            username: changed(self.username.get().trim().to_owned(), datastore.username.as_deref().unwrap_or_default()),
+            password: Some(self.password.get()).filter(|password| !password.is_empty()).map(Secret::new),
+            data_directory: changed(
+                self.data_directory.get().trim().to_owned(),
+                datastore.data_directory.as_deref().unwrap_or_default(),
+            ),
+            service: (service != datastore.service).then_some(service),
+            worker: None,
+            storage_id: None,
+        };
+        let mut errors = patch.validate();
+        errors.extend(port.err());
+        if errors.is_empty() { Ok(patch) } else { Err(errors) }
+    }
+}
+
+/// The items of an argument list; lines without text are none.
+fn arguments(text: &str) -> Vec<String> {
+    text.lines()
+        .map(|line| line.trim_end_matches('\r'))
+        .filter(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+fn filled(text: &str) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| text.to_owned())
+}
