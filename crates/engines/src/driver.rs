@@ -111,7 +111,7 @@ pub enum ConfigurationSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     pub engine_version: String,
-    /// A sentence for the job's log: databases, tables, keys, size.
+    /// A phrase for the job's log, without a full stop: databases, tables, keys, size.
     pub summary: String,
 }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use domain::assignment::DatastoreAccess;
 use domain::{Engine, ErrorCode, Service};
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{EngineError, LogSink};
@@ -23,6 +24,9 @@ pub use own_process::{launch_process_service, stop_all_process_services};
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a server may take to stop: it writes what it holds in memory.
 const STOP_LIMIT: Duration = Duration::from_secs(300);
+/// How long a server may take to appear after its start command has ended: it need not answer yet.
+const APPEARANCE_LIMIT: Duration = Duration::from_secs(15);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 /// What is known of the server whose service is asked for.
 #[derive(Clone)]
@@ -79,19 +83,39 @@ pub async fn stop(service: &Service, context: &ServiceContext) -> Result<(), Eng
     stopped::wait(context, STOP_LIMIT).await
 }
 
-/// Starts the server. Returns when the service's command has ended; the server may still be recovering.
+/// Starts the server. Returns when the service's command has ended and there is a first sign of life: the server may still
+/// be recovering.
 ///
 /// # Errors
-/// `service_control_missing` and `service_control_failed`, as for [`stop`].
+/// `service_control_missing` and `service_control_failed`, as for [`stop`]; the latter too where no server appears.
 pub async fn start(service: &Service, context: &ServiceContext) -> Result<(), EngineError> {
     match service {
         Service::Systemd { unit } => {
-            command::run("starting the server", &systemctl("start", unit), START_LIMIT, context).await
+            command::run("starting the server", &systemctl("start", unit), START_LIMIT, context).await?;
         }
-        Service::Command { start, .. } => command::run("starting the server", start, START_LIMIT, context).await,
-        Service::Process { .. } => own_process::launch_process_service(context.datastore_id, service, context.engine),
-        Service::None => Err(nobody_told()),
+        Service::Command { start, .. } => command::run("starting the server", start, START_LIMIT, context).await?,
+        Service::Process { .. } => {
+            own_process::launch_process_service(context.datastore_id, service, context.engine)?;
+        }
+        Service::None => return Err(nobody_told()),
     }
+    // A command that leaves a server behind may end before the server is to be seen; from here on, whoever sees none
+    // knows that it has ended.
+    let deadline = Instant::now() + APPEARANCE_LIMIT;
+    while status(service, context).await? == ServiceState::Stopped {
+        if Instant::now() >= deadline {
+            if context.data_directory.is_none() {
+                // Some servers open their port only when they have recovered.
+                return Ok(());
+            }
+            return Err(EngineError::known(
+                ErrorCode::ServiceControlFailed,
+                "The service was started without an error, but no server appeared. Look at the server's own log.",
+            ));
+        }
+        sleep(INTERVAL).await;
+    }
+    Ok(())
 }
 
 /// Whether the server runs, as far as can be seen: by the service's own answer, by its port, by the processes in its data

@@ -43,6 +43,7 @@ pub struct Command {
     time_limit: Option<Duration>,
     redactor: Redactor,
     on_line: Option<OnLine>,
+    leaves_processes: bool,
 }
 
 /// The program alone: arguments may name what is private, and the environment holds secrets.
@@ -68,6 +69,7 @@ impl Command {
             time_limit: None,
             redactor: Redactor::default(),
             on_line: None,
+            leaves_processes: false,
         }
     }
 
@@ -128,6 +130,14 @@ impl Command {
     /// The directory that it starts in.
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.current_directory = directory.into();
+        self
+    }
+
+    /// Lets live what the program leaves behind when it ends by itself, as a command that starts a server does. A server
+    /// moves to a session of its own only a moment after the command's end, too late for the rule that what is left of the
+    /// group ends with its leader. While the program runs, all of its group is stopped with it as ever.
+    pub fn leaves_processes(mut self) -> Self {
+        self.leaves_processes = true;
         self
     }
 
@@ -220,6 +230,7 @@ impl Command {
             stdout,
             stderr,
             death_signal,
+            leaves_processes: self.leaves_processes,
         })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a signal is sent only while the leader is not reaped, under the same lock that reaps it. Until then its
 //! process id, which is the group's id as well, cannot be given to anybody else. When the leader ends, what is left of
-//! its group is killed first and the leader reaped last.
+//! its group is killed first, unless it was started to leave something behind, and the leader reaped last.
 
 use std::{
     io,
@@ -31,13 +31,16 @@ pub(crate) struct Group {
     /// True once the leader is reaped and its id may belong to somebody else.
     reaped: Mutex<bool>,
     status: watch::Sender<Option<ExitStatus>>,
+    /// Whether what is left of the group lives on when the leader has ended.
+    leaves_processes: bool,
 }
 
 impl Group {
     /// Takes over a child that leads its own process group.
-    pub(crate) fn adopt(mut child: process::Child) -> io::Result<Arc<Self>> {
+    pub(crate) fn adopt(mut child: process::Child, leaves_processes: bool) -> io::Result<Arc<Self>> {
         let leader = Pid::from_raw(i32::try_from(child.id()).map_err(io::Error::other)?);
-        let group = Arc::new(Self { leader, reaped: Mutex::new(false), status: watch::Sender::new(None) });
+        let group =
+            Arc::new(Self { leader, reaped: Mutex::new(false), status: watch::Sender::new(None), leaves_processes });
         let reaper = Arc::clone(&group);
         let thread = thread::Builder::new().name("reaper".to_owned()).stack_size(REAPER_STACK_BYTES);
         // One child, one thread: independent of any async runtime, so a child is reaped even when its owner's runtime
@@ -106,7 +109,9 @@ impl Group {
 
     fn reap(&self, child: &mut process::Child) {
         while let Err(Errno::EINTR) = waitid(Id::Pid(self.leader), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) {}
-        self.signal_all(Signal::SIGKILL);
+        if !self.leaves_processes {
+            self.signal_all(Signal::SIGKILL);
+        }
         let mut reaped = self.reaped.lock().unwrap_or_else(PoisonError::into_inner);
         let status = child.wait();
         *reaped = true;

@@ -33,6 +33,8 @@ pub(crate) struct Launch {
     pub stderr: Stdio,
     /// Sent to the child by the kernel when the owner dies; `None` lets it live on.
     pub death_signal: Option<Signal>,
+    /// Whether what is left of the child's group lives on when the child has ended.
+    pub leaves_processes: bool,
 }
 
 /// One argument.
@@ -108,7 +110,7 @@ impl Launch {
 
         let mut child = command.spawn()?;
         let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        Ok(Launched { group: Group::adopt(child)?, stdin, stdout, stderr })
+        Ok(Launched { group: Group::adopt(child, self.leaves_processes)?, stdin, stdout, stderr })
     }
 }
 

@@ -74,13 +74,17 @@ impl Server {
         self.version.split_whitespace().next().unwrap_or_default().to_owned()
     }
 
-    /// A sentence for a log.
+    /// A phrase for a log.
     pub(super) fn summary(&self) -> String {
-        let databases =
-            if self.databases == 1 { "1 database".to_owned() } else { format!("{} databases", self.databases) };
+        let databases = counted(self.databases, "database");
         let size = domain::format::bytes(self.data_bytes);
-        format!("PostgreSQL {} takes logins and has {databases}, {size}.", self.short_version())
+        format!("PostgreSQL {} takes logins, {databases}, {size}", self.short_version())
     }
+}
+
+/// `1 table`, `2 tables`
+pub(super) fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// Asks a datastore's server.

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::backup::USER_FACT;
 use super::connection::{Connection, Unanswered};
+use super::server::counted;
 use super::{binaries, control_file};
 use crate::error::missing_tool;
 use crate::private_directory::PrivateDirectory;
@@ -285,12 +286,8 @@ struct Contents {
 
 impl Contents {
     fn summary(&self) -> String {
-        format!(
-            "The restored server started and recovered: databases {}, tables {}, {}.",
-            self.databases,
-            self.tables,
-            domain::format::bytes(self.bytes)
-        )
+        let (databases, tables) = (counted(self.databases, "database"), counted(self.tables, "table"));
+        format!("{databases}, {tables}, {}", domain::format::bytes(self.bytes))
     }
 }
 

@@ -1,9 +1,7 @@
 //! Runs the argument lists of a service.
 //!
 //! A start command that leaves a server behind may leave it its own output too. Nobody waits for the end of that output:
-//! what counts is the command's own end (process crate: at most two seconds later the pipe is closed). The server itself
-//! must be in a session of its own, as `pg_ctl`, `start-stop-daemon`, `systemctl` and every server that daemonizes put it;
-//! what stays in the command's process group ends with the command.
+//! what counts is the command's own end (process crate: at most two seconds later the pipe is closed).
 
 use std::sync::Arc;
 use std::time::Duration;

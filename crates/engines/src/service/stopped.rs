@@ -6,11 +6,10 @@ use domain::ErrorCode;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ServiceContext;
+use super::{INTERVAL, ServiceContext};
 use crate::EngineError;
 use crate::data_directory::server_processes;
 
-const INTERVAL: Duration = Duration::from_millis(50);
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Waits until there is no sign of life any more.

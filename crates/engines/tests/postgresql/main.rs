@@ -1,6 +1,8 @@
 //! The PostgreSQL module on real servers.
 
 mod backups;
+mod hostile_archives;
 mod inspections;
+mod layouts;
 mod restores;
 mod setup;

@@ -38,7 +38,7 @@ async fn a_backup_comes_back_as_it_was() {
     let staging = staging(&server, &stored.facts, &log);
     unpack_and_prepare(&staging, &stored.tar).await.unwrap();
     let probe = probe(&staging).await.unwrap();
-    assert!(probe.summary.contains("databases 2, tables 1, "), "{}", probe.summary);
+    assert!(probe.summary.contains("2 databases, 1 table, "), "{}", probe.summary);
     assert_eq!(probe.engine_version, stored.facts.engine_version);
     assert!(server.is_running(), "the live server runs on untouched");
     assert_eq!(processes_below(&staging.directory), Vec::<u32>::new());
@@ -143,4 +143,58 @@ async fn f04_a_cancelled_probe_leaves_no_server() {
     staging.cancel.cancel();
     assert!(probe(&staging).await.unwrap_err().is_cancelled());
     wait_until("no server is left", PATIENCE, || processes_below(&staging.directory).is_empty());
+}
+
+#[tokio::test]
+async fn f01_a_dropped_probe_leaves_no_server() {
+    let server = Postgres::start().unwrap();
+    let stored = back_up(&server).await;
+    let staging = std::sync::Arc::new(staging(&server, &stored.facts, &Log::default()));
+    unpack_and_prepare(&staging, &stored.tar).await.unwrap();
+    let shared = std::sync::Arc::clone(&staging);
+    let task = tokio::spawn(async move { probe(&shared).await.map(drop) });
+    while !staging.directory.join("postmaster.pid").exists() {
+        assert!(!task.is_finished(), "seen too late");
+        tokio::task::yield_now().await;
+    }
+    task.abort();
+    assert!(task.await.unwrap_err().is_cancelled());
+    wait_until("no server is left", PATIENCE, || processes_below(&staging.directory).is_empty());
+}
+
+/// A writer works during the backup: what was acknowledged before it is in it, and what is in it has no holes.
+#[tokio::test(flavor = "multi_thread")]
+async fn f51_a_backup_under_writes_is_of_one_moment() {
+    let server = std::sync::Arc::new(Postgres::start().unwrap());
+    server.sql("create table t (id int primary key, filler text)").unwrap();
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let acknowledged = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let writer = {
+        let (server, stop, acknowledged) = (server.clone(), stop.clone(), acknowledged.clone());
+        std::thread::spawn(move || {
+            let mut id = 0;
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                id += 1;
+                server.sql(&format!("insert into t values ({id}, repeat('x', 3000))")).unwrap();
+                acknowledged.store(id, std::sync::atomic::Ordering::SeqCst);
+            }
+        })
+    };
+    wait_until("some rows are there", PATIENCE, || acknowledged.load(std::sync::atomic::Ordering::SeqCst) > 5);
+    let before = acknowledged.load(std::sync::atomic::Ordering::SeqCst);
+    let stored = back_up(&server).await;
+    let after = acknowledged.load(std::sync::atomic::Ordering::SeqCst) + 1;
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.join().unwrap();
+
+    let staging = staging(&server, &stored.facts, &Log::default());
+    unpack_and_prepare(&staging, &stored.tar).await.unwrap();
+    probe(&staging).await.unwrap();
+    server.stop().unwrap();
+    switch(&staging, &server.data_directory.with_file_name("data.aside"));
+    server.start_again().unwrap();
+    let rows: Vec<u64> =
+        server.sql("select count(*), max(id) from t").unwrap().split('|').map(|n| n.parse().unwrap()).collect();
+    assert_eq!(rows[0], rows[1], "no holes");
+    assert!((before..=after).contains(&rows[1]), "{before} <= {} <= {after}", rows[1]);
 }

@@ -88,8 +88,12 @@ pub struct Stored {
 }
 
 pub async fn back_up(server: &Postgres) -> Stored {
+    back_up_of(&access(server)).await
+}
+
+pub async fn back_up_of(datastore: &DatastoreAccess) -> Stored {
     let log = Log::default();
-    let mut running = start_backup(&access(server), &log, &CancellationToken::new()).await.unwrap();
+    let mut running = start_backup(datastore, &log, &CancellationToken::new()).await.unwrap();
     let mut output = running.take_output().unwrap();
     assert!(running.take_output().is_none());
     let mut tar = Vec::new();

@@ -61,15 +61,13 @@ async fn commands_stop_and_start_each_engine() {
         assert_eq!(status(service, context).await.unwrap(), ServiceState::Stopped, "{:?}", context.engine);
         stop(service, context).await.expect("stopping a stopped one");
         start(service, context).await.unwrap();
-        // Not every start command waits for the server.
-        let begin = Instant::now();
-        while status(service, context).await.unwrap() == ServiceState::Stopped {
-            assert!(begin.elapsed() < PATIENCE, "{:?} does not come up", context.engine);
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        // Not every start command waits for the server; its first sign of life is waited for.
+        assert_eq!(status(service, context).await.unwrap(), ServiceState::Running, "{:?}", context.engine);
     }
     assert!(postgres.is_running() && mariadb.is_running() && redis.is_running());
-    assert_eq!(postgres.sql("select 1").unwrap(), "1");
+    wait_until("all answer", PATIENCE, || {
+        postgres.sql("select 1").is_ok() && mariadb.sql("select 1").is_ok() && redis.cmd(&["ping"]).is_ok()
+    });
 }
 
 /// The server that the command leaves behind writes to the command's own output for ever.
@@ -120,6 +118,12 @@ async fn failures_are_told_with_the_commands_words() {
     let error = stop(&unit, &setup.context).await.unwrap_err();
     assert!(matches!(error.code(), ErrorCode::ServiceControlFailed | ErrorCode::MissingTool), "{error:?}");
     assert!(postgres.is_running());
+
+    // A command that is content without having started anything.
+    postgres.stop().unwrap();
+    let idle = command(vec!["/bin/true".into()], vec!["/bin/true".into()], None);
+    let error = start(&idle, &setup.context).await.unwrap_err();
+    assert!(error.to_string().contains("no server appeared"), "{error}");
 }
 
 /// One that is run by this process, from start to end; one that is not ours is left alone.

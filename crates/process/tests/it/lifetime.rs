@@ -158,6 +158,19 @@ async fn f01_what_a_child_leaves_behind_is_killed() {
 }
 
 #[tokio::test]
+async fn a_command_that_starts_a_server_leaves_it_alive() {
+    let lines = Lines::default();
+    let mut child = lines.listen(shell("sleep 1000 >/dev/null 2>&1 & echo $!")).leaves_processes().spawn().unwrap();
+    let exit = soon("it ends", child.wait(&CancellationToken::new())).await.unwrap();
+    assert!(exit.status.success());
+    let left = lines.pid(0).await;
+    drop(child);
+    assert!(is_alive(left));
+    signal(left, Signal::SIGKILL);
+    until("it is gone", || !is_alive(left)).await;
+}
+
+#[tokio::test]
 async fn kill_is_told_by_a_later_wait() {
     use std::os::unix::process::ExitStatusExt;
     let mut child = shell("sleep 1000").spawn().unwrap();
