@@ -1,1 +1,64 @@
-fn main() {}
+//! The `holdfast` binary: control plane, worker and demo in one. This module parses the command line and turns the
+//! outcome into an exit status: 0 done, 2 wrong usage or configuration, 1 anything else.
+
+mod arguments;
+mod demo;
+mod failure;
+mod files;
+mod serve;
+mod signals;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    start_logging(&arguments);
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("holdfast: {failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    // Fails only when somebody else installed one before, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other("starting the runtime", error))?;
+    runtime.block_on(async {
+        match arguments.command {
+            Command::Serve(options) => serve::run(options).await,
+            Command::Worker(options) => worker::run(options).await,
+            Command::Demo(options) => demo::run(options).await,
+            Command::Openapi => print_openapi(),
+        }
+    })
+}
+
+fn print_openapi() -> Result<(), Failure> {
+    let text = api::openapi().to_pretty_json().map_err(|error| Failure::other("writing the OpenAPI document", error))?;
+    println!("{text}");
+    Ok(())
+}
+
+/// Logs go to stderr, so that stdout holds only what was asked for.
+fn start_logging(arguments: &Arguments) {
+    let filter = EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if arguments.log_json {
+        logging.json().init();
+    } else {
+        logging.with_target(false).init();
+    }
+}

@@ -1,0 +1,80 @@
+//! The command line. Every option has an environment variable; `--help` shows both.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Backs up and restores databases.
+#[derive(Debug, Parser)]
+#[command(name = "holdfast", version, about = "Backs up and restores databases, from a web page or an API")]
+pub struct Arguments {
+    /// What is logged to stderr, such as `info` or `info,worker=debug`.
+    #[arg(long, global = true, env = "HOLDFAST_LOG", default_value = "info,actix_server=warn,api::edge=warn")]
+    pub log: String,
+    /// Log one JSON object a line.
+    #[arg(long, global = true, env = "HOLDFAST_LOG_JSON")]
+    pub log_json: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the control plane: API, web app and, unless told otherwise, a worker.
+    Serve(ServeArguments),
+    /// Run a worker that takes its jobs from a control plane elsewhere.
+    Worker(WorkerArguments),
+    /// Run everything with three databases of its own to try it on; Ctrl-C stops all, the next start finds all as it was.
+    Demo(DemoArguments),
+    /// Print the OpenAPI document.
+    Openapi,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeArguments {
+    /// The address to listen on; loopback only, since there is no sign-in yet. Port 0 takes a free one.
+    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where the control database, the keys and the default storage are kept.
+    #[arg(long, env = "HOLDFAST_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The control database: postgres://…; an SQLite file in the data directory when left out.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The key that passwords are encrypted with; made when it is missing.
+    #[arg(long, env = "HOLDFAST_MASTER_KEY_FILE")]
+    pub master_key_file: Option<PathBuf>,
+    /// Run no worker in this process.
+    #[arg(long, env = "HOLDFAST_NO_WORKER")]
+    pub no_worker: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkerArguments {
+    /// The control plane, such as http://127.0.0.1:8080.
+    #[arg(long, env = "HOLDFAST_SERVER")]
+    pub server: String,
+    /// The file with the worker's token: worker.token in the control plane's data directory.
+    #[arg(long, env = "HOLDFAST_TOKEN_FILE")]
+    pub token_file: PathBuf,
+    /// The worker's name, unique among workers; the machine's name when left out.
+    #[arg(long, env = "HOLDFAST_NAME")]
+    pub name: Option<String>,
+    /// Labels, each KEY=VALUE.
+    #[arg(long = "label", env = "HOLDFAST_LABEL", value_delimiter = ',')]
+    pub labels: Vec<String>,
+    /// Where the worker remembers unfinished restores.
+    #[arg(long, env = "HOLDFAST_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArguments {
+    /// The address to listen on; loopback only. Port 0 takes a free one.
+    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// Where the demo keeps everything: its databases too.
+    #[arg(long, env = "HOLDFAST_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+}

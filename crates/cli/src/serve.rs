@@ -1,0 +1,142 @@
+//! `holdfast serve`: the control plane, and a worker that reaches it over HTTP like any other.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ::worker::{WorkerConfig, run_worker};
+use client::Client;
+use domain::Secret;
+use store::{MasterKey, Store};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::ServeArguments;
+use crate::failure::Failure;
+use crate::files::{default_data_directory, make_directory, read_or_make_secret};
+use crate::signals::shutdown_token;
+
+/// How long open requests may take to end when the service stops.
+const STOP_GRACE: Duration = Duration::from_secs(5);
+
+/// What a control plane is started with.
+pub struct ControlPlaneOptions {
+    pub listen: SocketAddr,
+    pub data_directory: PathBuf,
+    pub database_url: Option<String>,
+    pub master_key_file: Option<PathBuf>,
+}
+
+/// A control plane that takes requests.
+pub struct ControlPlane {
+    service: api::Running,
+    token: Secret,
+    data_directory: PathBuf,
+}
+
+impl ControlPlane {
+    /// Opens the control database and starts the service.
+    pub async fn start(options: ControlPlaneOptions) -> Result<Self, Failure> {
+        let directory = options.data_directory;
+        make_directory(&directory, 0o700)?;
+        let key_file = options.master_key_file.unwrap_or_else(|| directory.join("master.key"));
+        let url = options.database_url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned());
+        let key = MasterKey::load_or_create(&key_file)
+            .map_err(|error| Failure::other("opening the master key", error))?;
+        let store = tokio::task::spawn_blocking(move || Store::open(&url, key))
+            .await
+            .map_err(|error| Failure::other("opening the control database", error))?
+            .map_err(|error| Failure::other("opening the control database", error))?;
+        let token = read_or_make_secret(&directory.join("worker.token"))?;
+        let config = api::ServiceConfig {
+            listen: options.listen,
+            store,
+            worker_token: token.clone(),
+            default_storage_path: directory.join("backups"),
+            version: env!("CARGO_PKG_VERSION"),
+        };
+        let service = api::start(config).await.map_err(|error| match error {
+            api::ApiError::NotLoopback(_) | api::ApiError::Bind { .. } => {
+                Failure::configuration(format!("{:#}", anyhow::Error::from(error)), "Choose another --listen address.")
+            }
+            error => Failure::other("starting the service", error),
+        })?;
+        Ok(Self { service, token, data_directory: directory })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.service.address()
+    }
+
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        Client::new(format!("http://{}", self.address()))
+    }
+
+    /// Where its worker remembers unfinished restores.
+    pub fn worker_directory(&self) -> PathBuf {
+        worker_directory(&self.data_directory)
+    }
+
+    /// Starts a worker in this process; it ends when the token is cancelled.
+    pub fn start_worker(&self, shutdown: CancellationToken) -> JoinHandle<anyhow::Result<()>> {
+        let config = WorkerConfig {
+            client: self.client().with_token(self.token.clone()),
+            name: "local".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            labels: Default::default(),
+            state_directory: self.worker_directory(),
+        };
+        tokio::spawn(run_worker(config, shutdown))
+    }
+
+    /// Ends the service; open requests get a few seconds.
+    pub async fn stop(self) {
+        self.service.stop(STOP_GRACE).await;
+    }
+}
+
+/// The worker's folder inside a data directory.
+pub fn worker_directory(data_directory: &Path) -> PathBuf {
+    data_directory.join("worker")
+}
+
+/// Runs until it is told to stop.
+pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
+    let shutdown = shutdown_token()?;
+    let data_directory = match arguments.data_dir {
+        Some(directory) => directory,
+        None => default_data_directory("holdfast")?,
+    };
+    let control_plane = ControlPlane::start(ControlPlaneOptions {
+        listen: arguments.listen,
+        data_directory,
+        database_url: arguments.database_url,
+        master_key_file: arguments.master_key_file,
+    })
+    .await?;
+    println!("Holdfast is ready at http://{}", control_plane.address());
+    let worker = (!arguments.no_worker).then(|| control_plane.start_worker(shutdown.clone()));
+    wait_for_end(worker, shutdown).await?;
+    control_plane.stop().await;
+    Ok(())
+}
+
+/// Waits for the shutdown, or for a worker that ended by itself; then for the worker's orderly end.
+pub async fn wait_for_end(
+    worker: Option<JoinHandle<anyhow::Result<()>>>,
+    shutdown: CancellationToken,
+) -> Result<(), Failure> {
+    match worker {
+        Some(worker) => {
+            let ended = worker.await;
+            shutdown.cancel();
+            ended.map_err(|error| Failure::other("the worker", error))?.map_err(Failure::from)
+        }
+        None => {
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    }
+}
