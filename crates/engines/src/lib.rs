@@ -10,6 +10,7 @@ mod mariadb;
 mod postgresql;
 mod private_directory;
 mod problem;
+mod redis;
 pub mod service;
 mod unpack_tar;
 mod wire;
@@ -26,6 +27,8 @@ pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
     match engine {
         Engine::Postgresql => Some(&postgresql::Postgresql),
         Engine::Mariadb => Some(&mariadb::Mariadb),
-        Engine::Redis | Engine::Valkey | Engine::Mysql | Engine::Mssql => None,
+        Engine::Redis => Some(&redis::REDIS),
+        Engine::Valkey => Some(&redis::VALKEY),
+        Engine::Mysql | Engine::Mssql => None,
     }
 }
