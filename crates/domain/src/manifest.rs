@@ -58,7 +58,8 @@ pub struct Manifest {
     pub unknown: BTreeMap<String, serde_json::Value>,
 }
 
-/// One stream of the tool, cut into objects.
+/// One stream of the tool, cut into objects. Each object has its SHA-256, and inside it zstd's own checksum of the data
+/// before compression, so the stream needs none of its own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamRecord {
     /// `base`, …
@@ -66,8 +67,6 @@ pub struct StreamRecord {
     /// `tar`, `mbstream`, `rdb`.
     pub extension: String,
     pub original_size_bytes: u64,
-    /// SHA-256 of the stream before compression, in hexadecimal.
-    pub original_sha256: String,
     /// In order: decompressed one after the other they give the stream.
     pub objects: Vec<ObjectRecord>,
 }

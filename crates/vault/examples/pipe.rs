@@ -2,7 +2,7 @@
 //!
 //! `tool | pipe store <directory>`, `pipe load <directory> | tool`, `pipe verify <directory>`.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 
@@ -10,14 +10,20 @@ use chrono::Utc;
 use domain::manifest::{FORMAT_VERSION, Manifest, backup_folder};
 use domain::storage::StorageConfig;
 use domain::{BackupType, Engine, Method, StorageAccess};
+use nix::fcntl::{FcntlArg, fcntl};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 use vault::{Vault, WriteOptions};
 
-type Outcome = Result<(), Box<dyn std::error::Error>>;
+type Outcome = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
 #[tokio::main]
 async fn main() -> Outcome {
+    // As a worker does: on a thread of the runtime, not beside it.
+    tokio::spawn(run()).await?
+}
+
+async fn run() -> Outcome {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, command, directory] = arguments.as_slice() else { return Err("pipe store|load|verify <directory>".into()) };
     let path = Path::new(directory).canonicalize().unwrap_or_else(|_| directory.into()).display().to_string();
@@ -82,11 +88,17 @@ async fn store(vault: &Vault, folder: &str, cancel: &CancellationToken) -> Outco
 }
 
 fn input() -> std::io::Result<tokio::net::unix::pipe::Receiver> {
-    tokio::net::unix::pipe::Receiver::from_owned_fd(std::io::stdin().as_fd().try_clone_to_owned()?)
+    tokio::net::unix::pipe::Receiver::from_owned_fd(wide(std::io::stdin().as_fd())?)
 }
 
 fn output() -> std::io::Result<tokio::net::unix::pipe::Sender> {
-    tokio::net::unix::pipe::Sender::from_owned_fd(std::io::stdout().as_fd().try_clone_to_owned()?)
+    tokio::net::unix::pipe::Sender::from_owned_fd(wide(std::io::stdout().as_fd())?)
+}
+
+/// The pipe with as much room as the worker gives to those of its tools.
+fn wide(pipe: BorrowedFd<'_>) -> std::io::Result<OwnedFd> {
+    fcntl(pipe, FcntlArg::F_SETPIPE_SZ(1 << 20))?;
+    pipe.try_clone_to_owned()
 }
 
 fn peak_memory() -> std::io::Result<String> {

@@ -1,5 +1,5 @@
 //! The thread that turns objects back into their stream and checks both against the manifest: size and SHA-256 of each
-//! object, its size when decompressed (a hard cap, F-84), and the stream's SHA-256.
+//! object, its size when decompressed (a hard cap, F-84), and zstd's checksum of what comes out.
 
 use std::io;
 
@@ -42,7 +42,7 @@ pub(crate) fn run(
     pieces: &mut Receiver<Fetched>,
     deliver: impl FnMut(Vec<u8>) -> Option<Vec<u8>>,
 ) -> io::Result<Decoded> {
-    let mut output = Output { buffer: Vec::with_capacity(OUTPUT_BYTES), hash: Sha256::new(), deliver };
+    let mut output = Output { buffer: Vec::with_capacity(OUTPUT_BYTES), deliver };
     let mut decoder = ObjectDecoder::new()?;
     let mut problems = Vec::new();
     let mut seen = 0;
@@ -54,7 +54,7 @@ pub(crate) fn run(
             Err(Stop::NobodyReads) => return Ok(Decoded::Interrupted),
         }
         if piece.last || (decoder.fault.is_some() && on_fault == OnFault::Stop) {
-            if let Some(fault) = decoder.end(record)? {
+            if let Some(fault) = decoder.end(record, piece.last)? {
                 problems.push(ObjectProblem { key: record.key.clone(), fault });
                 if on_fault == OnFault::Stop {
                     return Ok(Decoded::Whole(problems));
@@ -66,11 +66,10 @@ pub(crate) fn run(
     if seen < stream.objects.len() {
         return Ok(Decoded::Interrupted);
     }
-    let Some(found) = output.end() else { return Ok(Decoded::Interrupted) };
-    if problems.is_empty() && found != stream.original_sha256 {
-        problems.push(ObjectProblem { key: stream.name.clone(), fault: ObjectFault::StreamChecksum });
+    match output.end() {
+        Ok(()) => Ok(Decoded::Whole(problems)),
+        Err(_) => Ok(Decoded::Interrupted),
     }
-    Ok(Decoded::Whole(problems))
 }
 
 enum Stop {
@@ -138,15 +137,17 @@ impl ObjectDecoder {
         }
     }
 
-    /// Judges the object, and makes ready for the next.
-    fn end(&mut self, record: &ObjectRecord) -> io::Result<Option<ObjectFault>> {
+    /// Judges the object, of which all bytes have been seen or not, and makes ready for the next.
+    fn end(&mut self, record: &ObjectRecord, all_seen: bool) -> io::Result<Option<ObjectFault>> {
         let checksum = hex::encode(std::mem::take(&mut self.hash).finalize());
         let original_bytes = std::mem::take(&mut self.original_bytes);
         let inside_frame = std::mem::take(&mut self.inside_frame);
         self.zstd.reinit()?;
         Ok(match self.fault.take() {
             // Other bytes explain why they can't be decompressed.
-            Some(ObjectFault::Compression { .. } | ObjectFault::OriginalSize { .. }) if checksum != record.sha256 => {
+            Some(ObjectFault::Compression { .. } | ObjectFault::OriginalSize { .. })
+                if all_seen && checksum != record.sha256 =>
+            {
                 Some(ObjectFault::Checksum)
             }
             Some(fault) => Some(fault),
@@ -163,23 +164,18 @@ impl ObjectDecoder {
 /// The stream on its way out.
 struct Output<D> {
     buffer: Vec<u8>,
-    hash: Sha256,
     deliver: D,
 }
 
 impl<D: FnMut(Vec<u8>) -> Option<Vec<u8>>> Output<D> {
     fn send(&mut self) -> Result<(), Stop> {
         let full = std::mem::take(&mut self.buffer);
-        self.hash.update(&full);
         self.buffer = (self.deliver)(full).ok_or(Stop::NobodyReads)?;
         Ok(())
     }
 
-    /// Hands on what is left, and gives the stream's SHA-256.
-    fn end(mut self) -> Option<String> {
-        if !self.buffer.is_empty() {
-            self.send().ok()?;
-        }
-        Some(hex::encode(self.hash.finalize()))
+    /// Hands on what is left.
+    fn end(mut self) -> Result<(), Stop> {
+        if self.buffer.is_empty() { Ok(()) } else { self.send() }
     }
 }

@@ -27,19 +27,26 @@ pub(crate) struct Fetched {
 }
 
 /// The bytes of all `objects`, in order. Faults of objects are items; an error is the storage's own.
-pub(crate) fn fetch<'a>(
-    vault: &'a Vault,
-    folder: &'a str,
-    objects: &'a [ObjectRecord],
-) -> impl Stream<Item = Result<Fetched, VaultError>> + 'a {
+///
+/// It owns what it needs: a stream of futures that borrow can't be moved between threads.
+pub(crate) fn fetch(
+    vault: &Vault,
+    folder: &str,
+    objects: &[ObjectRecord],
+) -> impl Stream<Item = Result<Fetched, VaultError>> + Send + use<> {
+    let (vault, folder) = (vault.clone(), folder.to_owned());
     let ranges = objects
-        .iter()
+        .to_vec()
+        .into_iter()
         .enumerate()
-        .flat_map(|(object, record)| ranges(record.size_bytes).map(move |range| (object, record, range)));
+        .flat_map(|(object, record)| ranges(record.size_bytes).map(move |range| (object, record.clone(), range)));
     stream::iter(ranges)
-        .map(move |(object, record, range)| async move {
-            let last = range.end == record.size_bytes;
-            Ok(Fetched { object, bytes: read_range(vault, folder, record, range).await?, last })
+        .map(move |(object, record, range)| {
+            let (vault, folder) = (vault.clone(), folder.clone());
+            async move {
+                let last = range.end == record.size_bytes;
+                Ok(Fetched { object, bytes: read_range(&vault, &folder, &record, range).await?, last })
+            }
         })
         .buffered(RANGES_AHEAD)
 }

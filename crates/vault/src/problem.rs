@@ -36,8 +36,6 @@ pub enum ObjectFault {
     Compression { reason: String },
     /// It decompresses to another number of bytes; reading stopped there. // F-84
     OriginalSize { expected: u64, at_least: u64 },
-    /// All objects are as recorded, and yet the stream that they give is not; the key names the stream.
-    StreamChecksum,
 }
 
 impl fmt::Display for ObjectFault {
@@ -53,7 +51,6 @@ impl fmt::Display for ObjectFault {
             Self::OriginalSize { expected, at_least } => {
                 write!(formatter, "decompresses to {at_least} bytes instead of {expected}")
             }
-            Self::StreamChecksum => write!(formatter, "the stream's SHA-256 differs from the manifest's"),
         }
     }
 }

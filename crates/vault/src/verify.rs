@@ -86,7 +86,6 @@ impl Vault {
     ) -> Result<Vec<ObjectProblem>, VaultError> {
         let mut readable = stream.clone();
         readable.objects.retain(|object| known.iter().all(|problem| problem.key != object.key));
-        let whole = readable.objects.len() == stream.objects.len();
         let (pieces_in, mut pieces_out) = mpsc::channel(1);
         let decoder = tokio::task::spawn_blocking({
             let readable = readable.clone();
@@ -101,10 +100,7 @@ impl Vault {
         let decoded = decoder.await.map_err(|source| VaultError::Panicked { task: "the decoder", source })?;
         fetched?;
         match decoded.map_err(|source| VaultError::Compression { stream: stream.name.clone(), source })? {
-            Decoded::Whole(mut problems) => {
-                problems.retain(|problem| whole || problem.fault != ObjectFault::StreamChecksum);
-                Ok(problems)
-            }
+            Decoded::Whole(problems) => Ok(problems),
             Decoded::Interrupted => Err(VaultError::Cancelled),
         }
     }

@@ -15,9 +15,10 @@ use crate::key::{attempt_prefix, is_plain};
 use crate::open::Vault;
 use crate::upload::StreamUpload;
 
-/// The size of the buffers between the tool and the compressor, and their number.
+/// The size of the buffers between the tool and the compressor, and their number: enough for both to go on while the
+/// other waits for its turn on a busy machine.
 const CHUNK_BYTES: usize = 512 << 10;
-const CHUNKS: usize = 4;
+const CHUNKS: usize = 16;
 /// More workers than this would need more memory than a backup may take.
 const MOST_THREADS: u32 = 8;
 
@@ -159,19 +160,15 @@ impl BackupWriter {
         // Both of its channels are closed: it ends at once, and frees its memory.
         drop(pieces_out);
         let compressed = match compressor.await {
-            Ok(Ok(digest)) => Ok(digest),
+            Ok(Ok(size)) => Ok(size),
             Ok(Err(Stopped::NobodyReads)) => Ok(None),
             Ok(Err(Stopped::Zstd(source))) => Err(VaultError::Compression { stream: name.to_owned(), source }),
             Err(source) => Err(VaultError::Panicked { task: "the compressor", source }),
         };
         let record = match (read, compressed, uploaded) {
-            (Ok(()), Ok(Some(digest)), Ok(Some(objects))) => StreamRecord {
-                name: name.to_owned(),
-                extension: extension.to_owned(),
-                original_size_bytes: digest.size_bytes,
-                original_sha256: digest.sha256,
-                objects,
-            },
+            (Ok(()), Ok(Some(original_size_bytes)), Ok(Some(objects))) => {
+                StreamRecord { name: name.to_owned(), extension: extension.to_owned(), original_size_bytes, objects }
+            }
             (read, compressed, uploaded) => {
                 // Whoever failed first stopped the others, so their `Cancelled` tells nothing.
                 let errors = [read.err(), compressed.err(), uploaded.err()];
