@@ -19,6 +19,7 @@ pub mod problem;
 pub mod recurrence;
 pub mod restore;
 pub mod restore_plan;
+pub mod schedule;
 pub mod secret;
 pub mod storage;
 pub mod version;
@@ -36,8 +37,13 @@ pub use job::{Job, JobError, JobKind, JobStatus, LogLevel, LogLine, LogLineDraft
 pub use list::Page;
 pub use manifest::Manifest;
 pub use problem::{FieldError, Problem};
+pub use recurrence::Recurrence;
 pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget};
 pub use restore_plan::{Obstacle, RestorePlan};
+pub use schedule::{
+    Frequency, LastRun, PreviewRequest, PreviewResponse, RunStatus, Schedule, ScheduleCreate, ScheduleDraft, SchedulePatch,
+    ScheduleRules, ScheduleRun, ScheduleStatus, SchedulerSettings,
+};
 pub use secret::Secret;
 pub use storage::{Storage, StorageAccess, StorageConfig, StorageCreate, StoragePatch};
 pub use worker::Worker;

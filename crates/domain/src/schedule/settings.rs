@@ -1,0 +1,43 @@
+//! What an installation sets about its scheduler.
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+/// The longest pause before a retry, in seconds, however often it failed.
+const RETRY_DELAY_MAX_SECONDS: u32 = 6 * 3_600;
+
+/// How the scheduler deals with what does not go as planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SchedulerSettings {
+    /// Whether the newest run that came due while no scheduler ran is run late. If not, it is recorded as missed, too.
+    pub catch_up: bool,
+    /// How long a run waits while its datastore is busy, in seconds, before it is skipped.
+    pub wait_limit_seconds: u32,
+    /// The window over which schedules that are due at the same time are spread, in seconds; 0 to start all at once.
+    pub jitter_seconds: u32,
+    /// How often a failed run is tried again.
+    pub retries: u32,
+    /// The pause before the first retry, in seconds; it doubles with each further one, up to six hours.
+    pub retry_delay_seconds: u32,
+}
+
+impl Default for SchedulerSettings {
+    fn default() -> Self {
+        Self { catch_up: true, wait_limit_seconds: 3_600, jitter_seconds: 0, retries: 2, retry_delay_seconds: 300 }
+    }
+}
+
+impl SchedulerSettings {
+    pub(super) fn wait_limit(&self) -> TimeDelta {
+        TimeDelta::seconds(i64::from(self.wait_limit_seconds))
+    }
+
+    /// The pause after the failure of an attempt, counted from 1.
+    pub fn retry_delay(&self, attempt: u32) -> TimeDelta {
+        let factor = 2_u32.saturating_pow(attempt.saturating_sub(1));
+        let seconds = self.retry_delay_seconds.saturating_mul(factor).min(RETRY_DELAY_MAX_SECONDS);
+        TimeDelta::seconds(i64::from(seconds))
+    }
+}
