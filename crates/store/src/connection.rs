@@ -19,7 +19,7 @@ pub enum AnyConnection {
 pub type Pool = diesel::r2d2::Pool<Connector>;
 
 /// How long a caller waits for a connection before it hears that the database can't be reached.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(4);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// SQLite has one writer at a time, so more connections only help readers.
 const MAX_CONNECTIONS: u32 = 12;
 
@@ -124,13 +124,22 @@ impl diesel::r2d2::ManageConnection for Connector {
     }
 }
 
-/// Why no connection came about.
+/// Why no connection came about. The cause is in the text, since the pool hands on nothing else.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    #[error("connecting to the control database")]
-    Connect(#[source] ConnectionError),
-    #[error("setting up a connection to the control database")]
-    Configure(#[source] diesel::result::Error),
+    #[error("connecting: {0}")]
+    Connect(ConnectionError),
+    #[error("setting up the connection: {0}")]
+    Configure(diesel::result::Error),
+}
+
+impl From<ConnectError> for StoreError {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Connect(source) => Self::Unavailable { detail: source.to_string() },
+            ConnectError::Configure(source) => source.into(),
+        }
+    }
 }
 
 /// Takes a connection from the pool.

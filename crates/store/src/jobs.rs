@@ -18,7 +18,7 @@ use uuid::Uuid;
 use crate::columns::from_json;
 use crate::connection::{AnyConnection, MultiBackend};
 use crate::page::{PageRequest, time_and_id};
-use crate::schema::jobs;
+use crate::schema::{job_totals, jobs};
 use crate::{Store, StoreError};
 use row::{JobRow, into_jobs};
 
@@ -29,6 +29,53 @@ pub struct JobFilter {
     /// Only those that people care for ([`JobKind::is_visible`]) when null.
     pub kind: Option<JobKind>,
     pub datastore_id: Option<Uuid>,
+}
+
+impl JobFilter {
+    /// How many jobs of any status there are, without counting them.
+    fn total(&self, connection: &mut AnyConnection) -> Result<i64, StoreError> {
+        let kinds: Vec<&str> = match self.kind {
+            Some(kind) => vec![kind.as_str()],
+            None => JobKind::ALL.iter().filter(|kind| kind.is_visible()).map(|kind| kind.as_str()).collect(),
+        };
+        let mut query = job_totals::table
+            .filter(job_totals::kind.eq_any(kinds))
+            .select(job_totals::jobs)
+            .into_boxed::<MultiBackend>();
+        if let Some(datastore) = self.datastore_id {
+            query = query.filter(job_totals::datastore_id.eq(datastore.to_string()));
+        }
+        let counts: Vec<i64> = query.load(connection)?;
+        Ok(counts.into_iter().sum())
+    }
+}
+
+/// Conditions on a job's status that the partial indexes know. They are written out and not bound, since SQLite takes a
+/// partial index only for words that it can see (sqlite.org/partialindex.html).
+pub(crate) mod condition {
+    use diesel::dsl::sql;
+    use diesel::expression::SqlLiteral;
+    use diesel::sql_types::Bool;
+
+    /// It waits for a worker.
+    pub fn waiting() -> SqlLiteral<Bool> {
+        sql("jobs.status = 'pending'")
+    }
+
+    /// A worker has it.
+    pub fn running() -> SqlLiteral<Bool> {
+        sql("jobs.status = 'running'")
+    }
+
+    /// It failed.
+    pub fn failed() -> SqlLiteral<Bool> {
+        sql("jobs.status = 'failed'")
+    }
+
+    /// It changes its datastore, or waits to.
+    pub fn changing() -> SqlLiteral<Bool> {
+        sql("jobs.exclusive and jobs.status in ('pending', 'running')")
+    }
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, id: &str) -> Result<JobRow, StoreError> {
@@ -74,7 +121,10 @@ impl Store {
                 query = query.filter(jobs::created_at.le(at)).filter(jobs::created_at.lt(at).or(jobs::id.lt(id)));
             }
             let mut rows: Vec<JobRow> = query.load(connection)?;
-            let total = filtered().count().get_result(connection)?;
+            let total = match filter.status {
+                Some(_) => filtered().count().get_result(connection)?,
+                None => filter.total(connection)?,
+            };
             let next_cursor = page.cut(&mut rows, |row| time_and_id(row.created_at, &row.id));
             Ok(Page { items: into_jobs(connection, rows)?, total, next_cursor })
         })

@@ -35,7 +35,8 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use page::PageRequest;
 pub use restores::{RestoreFilter, RestoreRequest};
 
-use connection::{Connector, Pool, acquire};
+use connection::{Connector, Pool};
+use diesel::r2d2::ManageConnection;
 
 /// The control database. Clones share their connections.
 #[derive(Clone)]
@@ -63,13 +64,12 @@ impl Store {
         if let Some(path) = connector.sqlite_path() {
             connection::create_private_file(path)?;
         }
-        let writer = connector.sqlite_path().map(|_| Arc::default());
-        let store = Self { pool: connector.into_pool(), key, writer };
-        let mut connection = acquire(&store.pool)?;
+        // Past the pool, which would wait and hide the cause.
+        let mut connection = connector.connect()?;
         migrate::migrate(&mut connection)?;
-        migrate::check_key(&mut connection, &store.key)?;
-        drop(connection);
-        Ok(store)
+        migrate::check_key(&mut connection, &key)?;
+        let writer = connector.sqlite_path().map(|_| Arc::default());
+        Ok(Self { pool: connector.into_pool(), key, writer })
     }
 
     /// Whether the database answers.

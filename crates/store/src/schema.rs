@@ -174,3 +174,11 @@ diesel::table! {
         size_bytes -> BigInt,
     }
 }
+
+diesel::table! {
+    job_totals (datastore_id, kind) {
+        datastore_id -> Text,
+        kind -> Text,
+        jobs -> BigInt,
+    }
+}

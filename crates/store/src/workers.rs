@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use domain::worker::{WORKER_SILENT_SECONDS, WorkerIdentity};
-use domain::{EventKind, Job, JobStatus, Page, Worker};
+use domain::{EventKind, Job, Page, Worker};
 
 use crate::columns::{from_json, micros, new_id, time, to_json, uuid};
 use crate::connection::AnyConnection;
+use crate::jobs::condition;
 use crate::jobs::row::{JobRow, into_jobs};
 use crate::schema::{jobs, workers};
 use crate::transaction::Transaction;
@@ -105,7 +106,7 @@ impl Store {
         self.read(|connection| {
             let rows: Vec<WorkerRow> = workers::table.order(workers::name.asc()).load(connection)?;
             let running: Vec<JobRow> = jobs::table
-                .filter(jobs::status.eq(JobStatus::Running.as_str()))
+                .filter(condition::running())
                 .order((jobs::created_at.asc(), jobs::id.asc()))
                 .load(connection)?;
             let mut of_worker: HashMap<String, Vec<Job>> = HashMap::new();

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::backups::row::{self, BackupRow};
 use crate::columns::{micros, new_id, uuid, word};
 use crate::datastores::row as datastore_row;
+use crate::jobs::condition;
 use crate::jobs::create::{NewJob, insert, refuse_busy};
 use crate::jobs::row::JobRow;
 use crate::schema::{backups, jobs, meta};
@@ -35,8 +36,7 @@ fn next_number(transaction: &mut Transaction<'_>) -> Result<i64, StoreError> {
 fn using(transaction: &mut Transaction<'_>, backup: &str) -> Result<Option<JobRow>, StoreError> {
     Ok(jobs::table
         .filter(jobs::backup_id.eq(backup))
-        .filter(jobs::exclusive.eq(true))
-        .filter(jobs::status.eq(JobStatus::Pending.as_str()).or(jobs::status.eq(JobStatus::Running.as_str())))
+        .filter(condition::changing())
         .first(transaction.connection)
         .optional()?)
 }

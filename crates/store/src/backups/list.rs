@@ -47,8 +47,12 @@ impl BackupFilter {
         query
     }
 
+    const fn is_span(&self) -> bool {
+        self.from.is_some() || self.to.is_some()
+    }
+
     fn total(&self, connection: &mut AnyConnection, datastore: &str) -> Result<i64, StoreError> {
-        if self.from.is_some() || self.to.is_some() {
+        if self.is_span() {
             return Ok(self.rows(datastore).count().get_result(connection)?);
         }
         let mut query = backup_totals::table
@@ -80,17 +84,28 @@ impl Store {
         filter: &BackupFilter,
         page: &PageRequest,
     ) -> Result<Page<Backup>, StoreError> {
-        let after = page.after_number()?;
+        let after = page.after_time_and_number()?;
         let datastore = datastore_id.to_string();
         self.read(|connection| {
             datastore_row::find(connection, &datastore)?;
-            let mut query = filter.rows(&datastore).order(backups::number.desc()).limit(page.rows());
-            if let Some(number) = after {
-                query = query.filter(backups::number.lt(number));
+            let mut query = filter.rows(&datastore).limit(page.rows());
+            // Newest first is the same either way; within a span of time the index by time is the short one.
+            if filter.is_span() {
+                query = query.order((backups::created_at.desc(), backups::number.desc()));
+                if let Some((at, number)) = after {
+                    query = query
+                        .filter(backups::created_at.le(at))
+                        .filter(backups::created_at.lt(at).or(backups::number.lt(number)));
+                }
+            } else {
+                query = query.order(backups::number.desc());
+                if let Some((_, number)) = after {
+                    query = query.filter(backups::number.lt(number));
+                }
             }
             let mut rows: Vec<BackupRow> = query.load(connection)?;
             let total = filter.total(connection, &datastore)?;
-            let next_cursor = page.cut(&mut rows, |row| row.number.to_string());
+            let next_cursor = page.cut(&mut rows, |row| format!("{} {}", row.created_at, row.number));
             let jobs = rows.iter().map(|row| (&row.job_id, row.status.as_str()));
             let mut progress = progress_of(connection, jobs)?;
             let items = rows

@@ -10,6 +10,7 @@ use domain::{DatastoreOverview, JobKind, JobStatus};
 use crate::StoreError;
 use crate::columns::{micros, time};
 use crate::connection::AnyConnection;
+use crate::jobs::condition;
 use crate::jobs::row::{JobRow, into_jobs};
 use crate::schema::{backup_totals, jobs};
 
@@ -58,7 +59,7 @@ pub fn overviews(
 
     let failures: Vec<Option<String>> = jobs::table
         .filter(jobs::datastore_id.eq_any(ids))
-        .filter(jobs::status.eq(JobStatus::Failed.as_str()))
+        .filter(condition::failed())
         .filter(jobs::ended_at.gt(micros(now - Duration::hours(24))))
         .filter(jobs::kind.eq_any([JobKind::Backup.as_str(), JobKind::Restore.as_str()]))
         .select(jobs::datastore_id)
@@ -67,11 +68,8 @@ pub fn overviews(
         overviews.entry(id).or_default().failures_24h += 1;
     }
 
-    let active: Vec<JobRow> = jobs::table
-        .filter(jobs::datastore_id.eq_any(ids))
-        .filter(jobs::exclusive.eq(true))
-        .filter(jobs::status.eq(JobStatus::Pending.as_str()).or(jobs::status.eq(JobStatus::Running.as_str())))
-        .load(connection)?;
+    let active: Vec<JobRow> =
+        jobs::table.filter(jobs::datastore_id.eq_any(ids)).filter(condition::changing()).load(connection)?;
     for job in into_jobs(connection, active)? {
         if let Some(id) = job.datastore_id {
             overviews.entry(id.to_string()).or_default().active_job = Some(Box::new(job));

@@ -5,11 +5,12 @@ use diesel::prelude::*;
 use domain::assignment::Assignment;
 use domain::job::JobEvent;
 use domain::worker::WorkerIdentity;
-use domain::{DatastoreStatus, ErrorCode, JobError, JobKind, JobStatus, RestorePhase, RestoreStatus};
+use domain::{DatastoreStatus, ErrorCode, JobError, JobKind, RestorePhase, RestoreStatus};
 
 use crate::columns::{micros, uuid};
 use crate::connection::AnyConnection;
 use crate::datastores::row as datastore_row;
+use crate::jobs::condition;
 use crate::jobs::row::JobRow;
 use crate::jobs::settle::{Ending, settle};
 use crate::jobs::task::task;
@@ -22,7 +23,7 @@ fn next(connection: &mut AnyConnection, worker: &str) -> Result<Option<JobRow>, 
     macro_rules! waiting {
         () => {
             jobs::table
-                .filter(jobs::status.eq(JobStatus::Pending.as_str()))
+                .filter(condition::waiting())
                 .filter(jobs::pinned_worker.is_null().or(jobs::pinned_worker.eq(worker)))
                 .order((jobs::created_at.asc(), jobs::id.asc()))
         };
@@ -45,7 +46,7 @@ impl Store {
     ) -> Result<Option<Assignment>, StoreError> {
         let idle = self.read(|connection| {
             let waiting = jobs::table
-                .filter(jobs::status.eq(JobStatus::Pending.as_str()))
+                .filter(condition::waiting())
                 .filter(jobs::pinned_worker.is_null().or(jobs::pinned_worker.eq(&worker.name)))
                 .select(jobs::id)
                 .first::<String>(connection)

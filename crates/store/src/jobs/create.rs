@@ -5,13 +5,14 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::assignment::DatastoreAccess;
 use domain::job::JobState;
-use domain::{DatastoreCreate, Job, JobKind, JobStatus, Service};
+use domain::{DatastoreCreate, Job, JobKind, Service};
 use uuid::Uuid;
 
 use crate::backups::row::{self as backup_row};
 use crate::columns::{micros, new_id, to_json};
 use crate::connection::AnyConnection;
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
+use crate::jobs::condition;
 use crate::jobs::row::JobRow;
 use crate::schema::jobs;
 use crate::transaction::Transaction;
@@ -35,8 +36,7 @@ pub fn input_place(job: &str) -> String {
 pub fn changing(connection: &mut AnyConnection, datastore: &str) -> Result<Option<JobRow>, StoreError> {
     Ok(jobs::table
         .filter(jobs::datastore_id.eq(datastore))
-        .filter(jobs::exclusive.eq(true))
-        .filter(jobs::status.eq(JobStatus::Pending.as_str()).or(jobs::status.eq(JobStatus::Running.as_str())))
+        .filter(condition::changing())
         .first(connection)
         .optional()?)
 }

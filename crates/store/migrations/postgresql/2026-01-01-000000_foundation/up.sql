@@ -129,7 +129,8 @@ create index backups_newest on backups (datastore_id, number);
 create index backups_newest_of_status on backups (datastore_id, status, number);
 create index backups_newest_of_method on backups (datastore_id, method, number);
 create index backups_newest_of_type on backups (datastore_id, type, number);
-create index backups_created on backups (datastore_id, created_at);
+-- With all that lists filter on, so that a span of time is counted without reading the rows.
+create index backups_created on backups (datastore_id, created_at, number, status, type, method);
 create index backups_parent on backups (parent_id) where parent_id is not null;
 create index backups_storage on backups (storage_id);
 create index backups_job on backups (job_id);
@@ -204,4 +205,30 @@ begin
 end;
 $$;
 create trigger backup_totals_rows after insert or delete on backups for each row execute function backup_totals_keep();
-create trigger backup_totals_update after update of status, size_bytes on backups for each row execute function backup_totals_keep();
+create trigger backup_totals_update after update of status, size_bytes on backups for each row
+    when (old.status <> new.status or old.size_bytes is distinct from new.size_bytes)
+    execute function backup_totals_keep();
+
+-- The same for jobs, of which only the number matters; those of no datastore are counted under ''.
+create table job_totals (
+    datastore_id text not null,
+    kind text not null,
+    jobs bigint not null,
+    primary key (datastore_id, kind)
+);
+
+create function job_totals_add(of_job jobs, sign bigint) returns void language sql as $$
+    insert into job_totals values (coalesce(of_job.datastore_id, ''), of_job.kind, sign)
+    on conflict (datastore_id, kind) do update set jobs = job_totals.jobs + excluded.jobs;
+$$;
+create function job_totals_keep() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then perform job_totals_add(old, -1); end if;
+    if tg_op <> 'DELETE' then perform job_totals_add(new, 1); end if;
+    return null;
+end;
+$$;
+create trigger job_totals_rows after insert or delete on jobs for each row execute function job_totals_keep();
+create trigger job_totals_update after update of datastore_id on jobs for each row
+    when (old.datastore_id is distinct from new.datastore_id)
+    execute function job_totals_keep();

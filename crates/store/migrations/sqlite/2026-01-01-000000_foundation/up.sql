@@ -129,7 +129,8 @@ create index backups_newest on backups (datastore_id, number);
 create index backups_newest_of_status on backups (datastore_id, status, number);
 create index backups_newest_of_method on backups (datastore_id, method, number);
 create index backups_newest_of_type on backups (datastore_id, type, number);
-create index backups_created on backups (datastore_id, created_at);
+-- With all that lists filter on, so that a span of time is counted without reading the rows.
+create index backups_created on backups (datastore_id, created_at, number, status, type, method);
 create index backups_parent on backups (parent_id) where parent_id is not null;
 create index backups_storage on backups (storage_id);
 create index backups_job on backups (job_id);
@@ -194,9 +195,29 @@ create trigger backup_totals_delete after delete on backups begin
     update backup_totals set backups = backups - 1, size_bytes = size_bytes - coalesce(old.size_bytes, 0)
     where datastore_id = old.datastore_id and status = old.status and type = old.type and method = old.method;
 end;
-create trigger backup_totals_update after update of status, size_bytes on backups begin
+create trigger backup_totals_update after update of status, size_bytes on backups
+when old.status <> new.status or old.size_bytes is not new.size_bytes begin
     update backup_totals set backups = backups - 1, size_bytes = size_bytes - coalesce(old.size_bytes, 0)
     where datastore_id = old.datastore_id and status = old.status and type = old.type and method = old.method;
     insert into backup_totals values (new.datastore_id, new.status, new.type, new.method, 1, coalesce(new.size_bytes, 0))
     on conflict do update set backups = backups + 1, size_bytes = size_bytes + coalesce(new.size_bytes, 0);
+end;
+
+-- The same for jobs, of which only the number matters; those of no datastore are counted under ''.
+create table job_totals (
+    datastore_id text not null,
+    kind text not null,
+    jobs bigint not null,
+    primary key (datastore_id, kind)
+) without rowid;
+
+create trigger job_totals_insert after insert on jobs begin
+    insert into job_totals values (coalesce(new.datastore_id, ''), new.kind, 1) on conflict do update set jobs = jobs + 1;
+end;
+create trigger job_totals_delete after delete on jobs begin
+    update job_totals set jobs = jobs - 1 where datastore_id = coalesce(old.datastore_id, '') and kind = old.kind;
+end;
+create trigger job_totals_update after update of datastore_id on jobs when old.datastore_id is not new.datastore_id begin
+    update job_totals set jobs = jobs - 1 where datastore_id = coalesce(old.datastore_id, '') and kind = old.kind;
+    insert into job_totals values (coalesce(new.datastore_id, ''), new.kind, 1) on conflict do update set jobs = jobs + 1;
 end;

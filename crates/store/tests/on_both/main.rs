@@ -1,0 +1,13 @@
+//! Every promise of the store, on SQLite and on PostgreSQL.
+
+mod backups;
+mod claims;
+mod datastores;
+mod faults;
+mod fixture;
+mod idempotency;
+mod invariants;
+mod jobs;
+mod lists;
+mod restores;
+mod secrets;

@@ -1,0 +1,150 @@
+//! Restores and their undos.
+
+use domain::assignment::{Heartbeat, Outcome, Task, TaskResult};
+use domain::job::LEASE_SECONDS;
+use domain::{DatastoreStatus, ErrorCode, JobError, JobKind, Progress, RestorePhase, RestoreStatus};
+use store::{PageRequest, RestoreFilter, StoreError};
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, after, inspection, report};
+use crate::on_both;
+
+const DAY: i64 = 24 * 3600;
+
+fn status(fixture: &Fixture, datastore: Uuid) -> DatastoreStatus {
+    fixture.store.datastore_get(datastore, after(0)).unwrap().status
+}
+
+fn undo(fixture: &Fixture, restore: Uuid, at: i64) {
+    fixture.store.restore_undo_start(restore, after(at)).unwrap();
+    let assignment = fixture.claim(after(at));
+    assert!(matches!(&assignment.task, Task::Undo { restore: of, .. } if of.id == restore));
+    fixture.finish(&assignment, TaskResult::Undo { downtime_seconds: 1.0 }, after(at + 1));
+}
+
+on_both! {
+    fn a_restore_goes_through_its_phases(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let asked = fixture.restore(backup.id, after(100));
+        assert_eq!((asked.status, asked.backup_number), (RestoreStatus::Pending, backup.number));
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Online, "nothing happens to it yet");
+        let assignment = fixture.claim(after(101));
+        assert!(matches!(&assignment.task, Task::Restore { restore, backup: of, .. } if restore.id == asked.id && of.id == backup.id));
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Restoring);
+        for phase in [RestorePhase::Fetching, RestorePhase::Switching] {
+            let progress = Some(Progress { phase: phase.as_str().into(), ..Progress::default() });
+            let beat = Heartbeat { attempt: 1, progress, log_lines: Vec::new() };
+            fixture.store.job_heartbeat(assignment.job_id, &beat, LEASE_SECONDS, after(102)).unwrap();
+            let shown = fixture.store.restore_get(asked.id).unwrap();
+            assert_eq!((shown.status, shown.phase), (RestoreStatus::Running, phase));
+            assert_eq!(shown.progress.unwrap().phase, phase.as_str());
+        }
+        fixture.store.datastore_record_inspection(datastore.id, &inspection(DatastoreStatus::Offline), after(103)).unwrap();
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Restoring, "it is stopped for a reason");
+        fixture.finish(&assignment, TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 2.5 }, after(120));
+        let done = fixture.store.restore_get(asked.id).unwrap();
+        assert_eq!((done.status, done.phase), (RestoreStatus::Completed, RestorePhase::Done));
+        assert_eq!((done.undo_until, done.downtime_seconds), (Some(after(DAY)), Some(2.5)));
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Online);
+    }
+
+    fn a_failed_restore_leaves_the_old_data_and_says_so(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        for (code, then) in [
+            (ErrorCode::RestoredServerUnhealthy, DatastoreStatus::Online),
+            (ErrorCode::ServiceControlFailed, DatastoreStatus::Unknown),
+        ] {
+            let restore = fixture.restore(backup.id, after(100));
+            let assignment = fixture.claim(after(101));
+            let error = JobError::new(code, "as it is");
+            fixture.store.job_finish(assignment.job_id, &report(1, Outcome::Failed { error }), after(102)).unwrap();
+            let failed = fixture.store.restore_get(restore.id).unwrap();
+            assert_eq!((failed.status, failed.error.unwrap().code), (RestoreStatus::Failed, code));
+            assert_eq!(status(fixture, datastore.id), then);
+        }
+    }
+
+    fn f62_a_restore_whose_worker_was_lost_is_tried_again(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let restore = fixture.restore(backup.id, after(100));
+        fixture.claim(after(101));
+        fixture.store.job_expire_leases(after(200)).unwrap();
+        assert_eq!(fixture.store.restore_get(restore.id).unwrap().status, RestoreStatus::Pending);
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Unknown, "it may have been stopped");
+        let assignment = fixture.claim(after(201));
+        assert_eq!(assignment.attempt, 2);
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Restoring);
+        fixture.store.job_finish(assignment.job_id, &report(2, Outcome::Cancelled), after(202)).unwrap();
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Online);
+    }
+
+    fn an_undo_puts_the_earlier_data_back_once(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let restore = fixture.completed_restore(backup.id, after(100));
+        let job = fixture.store.restore_undo_start(restore.id, after(200)).unwrap();
+        assert_eq!((job.kind, job.restore_id), (JobKind::Undo, Some(restore.id)));
+        let twice = fixture.store.restore_undo_start(restore.id, after(200)).unwrap_err();
+        assert!(matches!(&twice, StoreError::Busy { job: by } if by.id == job.id), "{twice:?}");
+        let assignment = fixture.claim(after(201));
+        assert_eq!(status(fixture, datastore.id), DatastoreStatus::Restoring);
+        let error = JobError::new(ErrorCode::ServiceControlFailed, "it did not stop");
+        fixture.store.job_finish(assignment.job_id, &report(1, Outcome::Failed { error }), after(202)).unwrap();
+        assert_eq!(fixture.store.restore_get(restore.id).unwrap().status, RestoreStatus::Completed);
+        undo(fixture, restore.id, 300);
+        let undone = fixture.store.restore_get(restore.id).unwrap();
+        assert_eq!((undone.status, undone.undo_until), (RestoreStatus::Undone, None));
+        let again = fixture.store.restore_undo_start(restore.id, after(400)).unwrap_err();
+        assert!(matches!(again, StoreError::UndoNotPossible), "{again:?}");
+    }
+
+    fn only_the_newest_restore_can_be_undone_and_only_in_time(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let refused = |restore, at| {
+            let refused = fixture.store.restore_undo_start(restore, after(at)).unwrap_err();
+            assert!(matches!(refused, StoreError::UndoNotPossible), "{refused:?}");
+        };
+        let first = fixture.completed_restore(backup.id, after(100));
+        let second = fixture.completed_restore(backup.id, after(1000));
+        assert_eq!(fixture.store.restore_get(first.id).unwrap().undo_until, None);
+        refused(first.id, 2000);
+        refused(second.id, 1000 + DAY);
+        undo(fixture, second.id, 1000 + DAY - 1);
+        refused(first.id, 1000 + DAY);
+    }
+
+    fn a_restore_outlives_its_backup(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let restore = fixture.completed_restore(backup.id, after(100));
+        fixture.store.backup_delete_start(backup.id, after(200)).unwrap();
+        let assignment = fixture.claim(after(201));
+        fixture.finish(&assignment, TaskResult::Delete, after(202));
+        assert_eq!(fixture.store.restore_get(restore.id).unwrap().backup_number, backup.number);
+        undo(fixture, restore.id, 300);
+    }
+
+    fn restores_are_listed_newest_first(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let made: Vec<_> = (1..=5).map(|number| fixture.completed_restore(backup.id, after(number * 100)).id).collect();
+        let mut seen = Vec::new();
+        let mut page = PageRequest { limit: 2, cursor: None };
+        loop {
+            let answer = fixture.store.restore_list(datastore.id, &RestoreFilter::default(), &page).unwrap();
+            assert_eq!(answer.total, 5);
+            seen.extend(answer.items.iter().map(|restore| restore.id));
+            page.cursor = answer.next_cursor;
+            if page.cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, made.iter().rev().copied().collect::<Vec<_>>());
+        let undone = RestoreFilter { status: Some(RestoreStatus::Undone) };
+        assert_eq!(fixture.store.restore_list(datastore.id, &undone, &PageRequest::default()).unwrap().total, 0);
+    }
+}
