@@ -57,16 +57,19 @@ pub(crate) fn check_replaceable(directory: &Path, engine: &str, marks: &[&str]) 
     let Some(parent) = directory.parent() else {
         return Err(mismatch(format!("{shown} is the root of the file system.")));
     };
-    eaccess(parent, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| {
+    // A mount point can't be renamed: its entries are.
+    let parent_device = fs::symlink_metadata(parent).map(|metadata| metadata.dev());
+    let changed = if parent_device.is_ok_and(|device| device != metadata.dev()) { directory } else { parent };
+    eaccess(changed, AccessFlags::W_OK | AccessFlags::X_OK).map_err(|error| {
         inaccessible(format!(
             "The worker can't put another directory in the place of {shown}: {} is not writable for it ({}).",
-            parent.display(),
+            changed.display(),
             error.desc()
         ))
     })
 }
 
-/// The ids of processes that work in `directory` or below, and are a server or hold a file there open. All supported
+/// The ids of processes that work in `directory`, and are a server or hold a file below it open. All supported
 /// servers change into their data directory; a person's shell standing there holds nothing open.
 ///
 /// Sees processes of this process's own user, or all as root.
@@ -79,7 +82,7 @@ pub(crate) fn server_processes(directory: &Path) -> Vec<u32> {
 }
 
 fn works_in(pid: u32, directory: &Path) -> bool {
-    if !fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(directory)) {
+    if !fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == directory) {
         return false;
     }
     let is_server = fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| {

@@ -21,6 +21,9 @@ const TABLESPACE_MAP: &str = "tablespace_map";
 /// They make a server wait for a primary or for archived logs. A backup of a standby has the first; what is restored is a
 /// server of its own.
 const SIGNAL_FILES: [&str; 2] = ["standby.signal", "recovery.signal"];
+/// How the names begin of what a restore keeps inside a data directory that is a mount point: the tool copies it along,
+/// and it is none of the server's.
+const LEFT_BY_RESTORES: &str = ".holdfast-";
 
 /// Checks the tree and removes what would keep a server from starting on its own.
 pub(super) fn prepare(staging: &Staging) -> Result<(), EngineError> {
@@ -50,6 +53,7 @@ pub(super) fn prepare(staging: &Staging) -> Result<(), EngineError> {
             "The backup has tablespaces besides the default one, which is not supported yet.",
         ));
     }
+    remove_left_by_restores(directory)?;
     for name in SIGNAL_FILES {
         let path = directory.join(name);
         match fs::remove_file(&path) {
@@ -58,6 +62,22 @@ pub(super) fn prepare(staging: &Staging) -> Result<(), EngineError> {
             }
             _ => {}
         }
+    }
+    Ok(())
+}
+
+fn remove_left_by_restores(directory: &Path) -> Result<(), EngineError> {
+    let failed = || EngineError::file("removing what an earlier restore kept", directory);
+    for entry in fs::read_dir(directory).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        if !entry.file_name().to_string_lossy().starts_with(LEFT_BY_RESTORES) {
+            continue;
+        }
+        let removed = match entry.file_type().map_err(failed())?.is_dir() {
+            true => fs::remove_dir_all(entry.path()),
+            false => fs::remove_file(entry.path()),
+        };
+        removed.map_err(failed())?;
     }
     Ok(())
 }

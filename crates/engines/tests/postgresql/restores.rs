@@ -110,6 +110,25 @@ async fn what_is_no_backup_of_this_server_is_refused_before_it_is_started() {
     assert_eq!(error.code(), ErrorCode::ManifestInvalid);
 }
 
+/// A data directory that is a mount point holds what earlier restores put aside, and the tool copies it along.
+#[tokio::test]
+async fn what_earlier_restores_kept_is_not_restored() {
+    let server = Postgres::start().unwrap();
+    let owner = process::Credentials::of_owner(&server.data_directory).unwrap();
+    let kept = server.data_directory.join(".holdfast-outgoing");
+    fs::create_dir(&kept).unwrap();
+    fs::write(kept.join("PG_VERSION"), "15").unwrap();
+    for path in [&kept, &kept.join("PG_VERSION")] {
+        std::os::unix::fs::chown(path, Some(owner.uid), Some(owner.gid)).unwrap();
+    }
+    let stored = back_up(&server).await;
+    let staging = staging(&server, &stored.facts, &Log::default());
+    unpack(&staging, &stored.tar).await.unwrap();
+    assert!(staging.directory.join(".holdfast-outgoing").exists(), "the tool copies it");
+    driver().prepare(&staging).await.unwrap();
+    assert!(!staging.directory.join(".holdfast-outgoing").exists());
+}
+
 #[tokio::test]
 async fn f02_a_stream_that_was_cut_off_does_not_unpack() {
     let server = Postgres::start().unwrap();
