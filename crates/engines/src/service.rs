@@ -25,7 +25,7 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long a server may take to stop: it writes what it holds in memory.
 const STOP_LIMIT: Duration = Duration::from_secs(300);
 /// How long a server may take to appear after its start command has ended: it need not answer yet.
-const APPEARANCE_LIMIT: Duration = Duration::from_secs(15);
+const APPEARANCE_LIMIT: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// What is known of the server whose service is asked for.

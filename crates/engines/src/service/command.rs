@@ -43,8 +43,11 @@ async fn finish(
     let mut arguments = arguments.iter();
     let program = arguments.next().cloned().unwrap_or_default();
     let log = Arc::clone(&context.log);
-    let command =
-        Command::new(program).args(arguments).time_limit(limit).on_line(move |_, line| log(LogLevel::Tool, line));
+    let command = Command::new(program)
+        .args(arguments)
+        .time_limit(limit)
+        .leaves_processes()
+        .on_line(move |_, line| log(LogLevel::Tool, line));
     command.spawn()?.wait(&CancellationToken::new()).await
 }
 
