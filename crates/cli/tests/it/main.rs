@@ -1,0 +1,14 @@
+//! The whole product on real servers: the binary's control plane and worker as processes of their own, driven through
+//! the public API, judged by what the databases themselves say.
+
+mod bad_input;
+mod by_hand;
+mod damage;
+mod disk_full;
+mod kill_sweep;
+mod main_job;
+mod plane;
+mod secrets;
+mod servers;
+mod stopping;
+mod worker_death;
