@@ -1,0 +1,97 @@
+//! A MariaDB with a table of readings.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use domain::{DatastoreCreate, Engine, Manifest, Secret, Service};
+use testkit::MariaDb;
+
+use crate::bare::Tool;
+use crate::database::Database;
+
+const TABLE: &str = "create database if not exists bench;
+    create table if not exists bench.readings (id bigint auto_increment primary key, at datetime, sensor int,
+        digest varchar(40), other varchar(80), note text) engine = InnoDB;";
+/// 100,000 rows: digests that hardly compress, and text that repeats. Not in the binary log, which no backup holds.
+const BATCH: &str = "use bench; set sql_log_bin = 0;
+    insert into readings (at, sensor, digest, other, note)
+    select timestamp('2026-01-01') + interval seq second, seq % 977, md5(rand()), concat(md5(rand()), md5(seq + rand())),
+        concat('sensor ', seq % 977, ' is within its limits; next inspection in week ', seq % 52)
+    from seq_1_to_100000;";
+const SIZE: &str = "select file_size from information_schema.innodb_sys_tablespaces where name = 'bench/readings'";
+const DIRTY_PAGES: &str = "select variable_value from information_schema.global_status where variable_name = 'INNODB_BUFFER_POOL_PAGES_DIRTY'";
+/// How long the server may take to write its changed pages.
+const WRITING_LIMIT: Duration = Duration::from_secs(120);
+
+/// A server of its own, whose data is quick to make.
+pub fn start() -> Result<impl Database> {
+    MariaDb::builder().setting("innodb-buffer-pool-size", "256M").setting("innodb-log-file-size", "256M").start()
+}
+
+impl Database for MariaDb {
+    fn title(&self) -> &'static str {
+        Engine::Mariadb.title()
+    }
+
+    fn registration(&self) -> DatastoreCreate {
+        DatastoreCreate {
+            name: "bench mariadb".into(),
+            engine: Engine::Mariadb,
+            host: "127.0.0.1".into(),
+            port: Some(self.port),
+            username: Some(self.backup_user.clone()),
+            password: Some(Secret::new(&self.backup_password)),
+            data_directory: Some(self.data_directory.display().to_string()),
+            service: Some(Service::Command {
+                start: self.start_command(),
+                stop: self.stop_command(),
+                status: Some(self.status_command()),
+            }),
+            worker: None,
+            storage_id: None,
+        }
+    }
+
+    fn grow_to(&self, bytes: u64) -> Result<()> {
+        self.sql(TABLE)?;
+        while self.sql(SIZE)?.parse::<u64>().context("read the size")? < bytes {
+            self.sql(BATCH)?;
+        }
+        // Otherwise the backups would hold the log of the pages that are still to be written.
+        self.sql("set global innodb_max_dirty_pages_pct = 0; set global innodb_max_dirty_pages_pct_lwm = 0")?;
+        let written = || self.sql(DIRTY_PAGES).is_ok_and(|pages| pages == "0");
+        testkit::wait_until("the changed pages are written", WRITING_LIMIT, written);
+        Ok(())
+    }
+
+    fn backup_tool(&self, manifest: &Manifest, directory: &Path) -> Result<Tool> {
+        let (tool, arguments) = manifest.command_line.split_first().context("the manifest has no command line")?;
+        ensure!(tool == "mariadb-backup", "the manifest names the tool {tool}");
+        let options = directory.join("options.cnf");
+        let quoted = self.backup_password.replace('\\', "\\\\").replace('"', "\\\"");
+        let mut file = fs::File::options().create(true).truncate(true).write(true).mode(0o600).open(&options)?;
+        writeln!(file, "[client]\npassword=\"{quoted}\"").context("write the option file")?;
+        let first = [tool.into(), format!("--defaults-file={}", options.display()).into()];
+        Ok(Tool {
+            arguments: first.into_iter().chain(arguments.iter().map(Into::into)).collect(),
+            environment: Vec::new(),
+        })
+    }
+
+    fn restore_script(&self) -> &'static str {
+        r#"mkdir -m 700 "$DIRECTORY"; zstd -qdc "$FILE" | mbstream -x -C "$DIRECTORY"
+        mariadb-backup --no-defaults --prepare --target-dir="$DIRECTORY""#
+    }
+
+    fn data_directory(&self) -> PathBuf {
+        self.data_directory.clone()
+    }
+
+    fn row_count(&self) -> Result<String> {
+        self.sql("select count(*), max(id) from bench.readings")
+    }
+}

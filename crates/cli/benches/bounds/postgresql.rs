@@ -1,0 +1,86 @@
+//! A PostgreSQL with a table of readings.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use domain::{DatastoreCreate, Engine, Manifest, Secret, Service};
+use testkit::Postgres;
+
+use crate::bare::Tool;
+use crate::database::Database;
+
+const TABLE: &str = "create table if not exists readings (
+    id bigserial primary key, at timestamptz, sensor int, digest text, other text, note text)";
+/// 100,000 rows: digests that hardly compress, and text that repeats.
+const BATCH: &str = "insert into readings (at, sensor, digest, other, note)
+    select timestamptz '2026-01-01' + i * interval '1 second', i % 977, md5(random()::text), md5(random()::text) || md5(random()::text),
+        'sensor ' || (i % 977) || ' is within its limits; next inspection in week ' || (i % 52)
+    from generate_series(1, 100000) i";
+
+/// A server of its own, whose data is quick to make.
+pub fn start() -> Result<impl Database> {
+    Postgres::builder()
+        .setting("autovacuum", "off")
+        .setting("max_wal_size", "4GB")
+        .setting("shared_buffers", "128MB")
+        .start()
+}
+
+impl Database for Postgres {
+    fn title(&self) -> &'static str {
+        Engine::Postgresql.title()
+    }
+
+    fn registration(&self) -> DatastoreCreate {
+        DatastoreCreate {
+            name: "bench postgresql".into(),
+            engine: Engine::Postgresql,
+            host: "127.0.0.1".into(),
+            port: Some(self.port),
+            username: Some(self.backup_user.clone()),
+            password: Some(Secret::new(&self.backup_password)),
+            data_directory: Some(self.data_directory.display().to_string()),
+            service: Some(Service::Command {
+                start: self.start_command(),
+                stop: self.stop_command(),
+                status: Some(self.status_command()),
+            }),
+            worker: None,
+            storage_id: None,
+        }
+    }
+
+    fn grow_to(&self, bytes: u64) -> Result<()> {
+        self.sql(TABLE)?;
+        while self.sql("select pg_database_size('postgres')")?.parse::<u64>().context("read the size")? < bytes {
+            self.sql(BATCH)?;
+        }
+        self.sql("vacuum analyze readings; checkpoint").map(drop)
+    }
+
+    fn backup_tool(&self, manifest: &Manifest, _: &Path) -> Result<Tool> {
+        let (tool, arguments) = manifest.command_line.split_first().context("the manifest has no command line")?;
+        let program = self.binaries().join(tool).into_os_string();
+        Ok(Tool {
+            arguments: std::iter::once(program).chain(arguments.iter().map(Into::into)).collect(),
+            environment: vec![
+                ("PGHOST", "127.0.0.1".into()),
+                ("PGPORT", self.port.to_string().into()),
+                ("PGUSER", self.backup_user.clone().into()),
+                ("PGPASSWORD", self.backup_password.clone().into()),
+            ],
+        })
+    }
+
+    fn restore_script(&self) -> &'static str {
+        r#"mkdir -m 700 "$DIRECTORY"; zstd -qdc "$FILE" | tar -x -C "$DIRECTORY""#
+    }
+
+    fn data_directory(&self) -> PathBuf {
+        self.data_directory.clone()
+    }
+
+    fn row_count(&self) -> Result<String> {
+        self.sql("select count(*), max(id) from readings")
+    }
+}
