@@ -17,6 +17,7 @@ mod option_file;
 mod preparation;
 mod private_server;
 mod privileges;
+mod redo_log;
 mod stream_guard;
 mod tool_info;
 mod unpack;

@@ -22,7 +22,7 @@ use super::inspection::missing_privileges;
 use super::layout;
 use super::privileges::missing;
 use super::tool_info::ToolInfo;
-use super::{COMPLETION_MARK, STALL_LIMIT};
+use super::{COMPLETION_MARK, STALL_LIMIT, redo_log};
 use crate::private_directory::PrivateDirectory;
 use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
@@ -64,6 +64,7 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
     check_identity(&datastore, &before)?;
     check_privileges(&datastore, &before, &request.cancel).await.map_err(Problem::into_error)?;
     let directory = local_data_directory(&datastore, &before)?;
+    check_same_files(&datastore, &before, &directory, &request.cancel).await?;
     let owner = Credentials::of_owner(&directory).map_err(EngineError::file("finding the data's owner", &directory))?;
     let info_directory = PrivateDirectory::create(owner)?;
     let walked = directory.clone();
@@ -137,6 +138,34 @@ pub(super) fn local_data_directory(datastore: &DatastoreAccess, facts: &ServerFa
     }
     layout::check_data_directory(&directory)?;
     Ok(directory)
+}
+
+/// A server on another machine may name a path that is another server's here: the tool would mix the two.
+pub(super) async fn check_same_files(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    directory: &Path,
+    cancel: &CancellationToken,
+) -> Result<(), EngineError> {
+    let (Some(before), Some(read)) = (facts.checkpoint, redo_log::newest_checkpoint(directory)) else { return Ok(()) };
+    if read == before {
+        return Ok(());
+    }
+    // It may have written one meanwhile.
+    let after = ServerFacts::ask(datastore, cancel).await?.checkpoint.unwrap_or(before);
+    if redo_log::can_be(read, before, after) {
+        return Ok(());
+    }
+    Err(EngineError::known(
+        ErrorCode::DataDirectoryMismatch,
+        format!(
+            "{} on the worker's machine is another server's: its newest checkpoint is {read}, that of the server at {}:{} is \
+             {after}. Run the worker on the server's machine.",
+            directory.display(),
+            datastore.host,
+            datastore.port
+        ),
+    ))
 }
 
 /// Another server must not be backed up under this one's name. // F-54

@@ -12,7 +12,7 @@ use crate::EngineError;
 use crate::wire::{Speaker, who_answers};
 
 /// The variables that this module looks at; a server lacks those of other versions.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 19] = [
     "version",
     "datadir",
     "server_uid",
@@ -30,6 +30,8 @@ const VARIABLES: [&str; 17] = [
     "log_bin_index",
     "lower_case_table_names",
     "rocksdb_datadir",
+    "file_key_management_filename",
+    "hashicorp_key_management_vault_url",
 ];
 
 /// One server, as it described itself at one moment.
@@ -38,6 +40,8 @@ pub(super) struct ServerFacts {
     /// The account that the login was matched to, as `CURRENT_USER()` writes it: `user@host`.
     pub account: String,
     pub uptime_seconds: u64,
+    /// The log sequence number of InnoDB's newest checkpoint; absent before 10.5.
+    pub checkpoint: Option<u64>,
     variables: BTreeMap<String, String>,
 }
 
@@ -51,7 +55,7 @@ impl ServerFacts {
         let names = VARIABLES.map(|name| format!("'{name}'")).join(", ");
         let sql = format!(
             "SELECT 'account', CURRENT_USER(); \
-             SHOW GLOBAL STATUS LIKE 'Uptime'; \
+             SHOW GLOBAL STATUS WHERE Variable_name IN ('Uptime', 'Innodb_lsn_last_checkpoint'); \
              SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"
         );
         let mut variables = BTreeMap::new();
@@ -62,6 +66,7 @@ impl ServerFacts {
         }
         let facts = Self {
             account: variables.remove("account").unwrap_or_default(),
+            checkpoint: variables.remove("innodb_lsn_last_checkpoint").and_then(|text| text.parse().ok()),
             uptime_seconds: variables.remove("uptime").and_then(|text| text.parse().ok()).unwrap_or(0),
             variables,
         };
@@ -106,6 +111,12 @@ impl ServerFacts {
         inside.then(|| base.file_name()?.to_str().map(str::to_owned)).flatten()
     }
 
+    /// Where the server gets the keys from that its files are encrypted with, if they are.
+    pub(super) fn key_source(&self) -> Option<&str> {
+        let settings = ["file_key_management_filename", "hashicorp_key_management_vault_url"];
+        settings.into_iter().map(|name| self.variable(name)).find(|value| !value.is_empty())
+    }
+
     /// Why the data directory does not hold all of the server's data, where that is so.
     pub(super) fn data_elsewhere(&self) -> Option<String> {
         let directory = self.data_directory();
@@ -119,8 +130,8 @@ impl ServerFacts {
         let outside = settings.into_iter().find_map(|name| {
             let value = self.variable(name);
             let path = directory.join(value);
-            // `./` and the directory itself are inside; anything below it is switched along with it.
-            let inside = value.is_empty() || path.components().collect::<PathBuf>().starts_with(&directory);
+            // A backup has the files of all of them side by side.
+            let inside = value.is_empty() || path.components().collect::<PathBuf>() == directory;
             (!inside).then(|| format!("{name} is {value}"))
         });
         let system_tablespace = self
@@ -161,15 +172,15 @@ mod tests {
     fn facts(variables: &[(&str, &str)]) -> ServerFacts {
         let mut all = BTreeMap::from([("datadir".to_owned(), "/var/lib/mysql/".to_owned())]);
         all.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        ServerFacts { account: String::new(), uptime_seconds: 0, variables: all }
+        ServerFacts { account: String::new(), uptime_seconds: 0, checkpoint: None, variables: all }
     }
 
     #[test]
     fn data_outside_the_data_directory_is_found() {
-        for inside in ["", "./", "/var/lib/mysql/", "/var/lib/mysql", "undo"] {
+        for inside in ["", "./", "/var/lib/mysql/", "/var/lib/mysql"] {
             assert_eq!(facts(&[("innodb_undo_directory", inside)]).data_elsewhere(), None, "{inside}");
         }
-        for outside in ["/var/lib/undo", "/var/lib/mysql2"] {
+        for outside in ["/var/lib/undo", "/var/lib/mysql2", "undo"] {
             let reason = facts(&[("innodb_undo_directory", outside)]).data_elsewhere().expect("a reason");
             assert!(reason.contains(outside) && reason.contains("innodb_undo_directory"), "{reason}");
         }

@@ -39,6 +39,10 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     let version = facts.version().to_owned();
     let mut findings = vec![fine("connected", format!("MariaDB {version} lets {} in.", facts.account))];
     let directory = backup::local_data_directory(datastore, &facts);
+    let directory = match directory {
+        Ok(directory) => backup::check_same_files(datastore, &facts, &directory, cancel).await.map(|()| directory),
+        Err(error) => Err(error),
+    };
     let contents = match &directory {
         Ok(directory) => walk(directory.clone()).await.ok(),
         Err(_) => None,
@@ -49,6 +53,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     against_backups.extend(backup::check_privileges(datastore, &facts, cancel).await.err());
     let inaccessible = directory.as_ref().err().map(Problem::of_error);
     against_backups.extend(inaccessible.clone());
+    against_backups.extend(contents.as_ref().and_then(unsayable));
     if find_program("mariadb-backup", &[]).is_none() {
         against_backups.push(Problem::missing_tool("mariadb-backup"));
     }
@@ -99,12 +104,29 @@ fn against_restores(
     if let Some((count, link)) = contents.and_then(|contents| Some((contents.links.len(), contents.links.first()?))) {
         problems.push(Problem::new(ErrorCode::ServerSettingMissing, layout::link_reason(Path::new(link), count)));
     }
+    if let Some(source) = facts.key_source() {
+        let detail = format!(
+            "The server has keys for encrypted files ({source}), which the check of restored data can't use yet."
+        );
+        problems.push(Problem::new(ErrorCode::TargetNotSupported, detail));
+    }
     problems
         .extend(RESTORE_TOOLS.into_iter().filter(|tool| find_program(tool, &[]).is_none()).map(Problem::missing_tool));
     if datastore.service == Service::None {
         problems.push(Problem::no_service());
     }
     problems
+}
+
+/// `mariadb-backup` does not double the backticks in a name when it locks a table that is not InnoDB's (seen with 10.11).
+fn unsayable(contents: &Contents) -> Option<Problem> {
+    let file = contents.backticked.as_ref()?;
+    let detail = format!(
+        "mariadb-backup can't back up a table of another engine than InnoDB whose name has a backtick: {}. Rename it or make \
+         it an InnoDB table.",
+        file.display()
+    );
+    Some(Problem::new(ErrorCode::EngineToolFailed, detail))
 }
 
 /// The size of InnoDB's files, where their directory can't be looked at. Needs PROCESS.

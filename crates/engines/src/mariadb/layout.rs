@@ -37,7 +37,12 @@ pub(super) struct Contents {
     pub backup_bytes: u64,
     /// `*.isl`: each names a table's file outside the data directory (manual, "CREATE TABLE … DATA DIRECTORY").
     pub links: Vec<PathBuf>,
+    /// A table of Aria's or MyISAM's with a backtick in its or its database's name.
+    pub backticked: Option<PathBuf>,
 }
+
+/// How a backtick is written in a file's name (manual, "Mapping of Identifiers to File Names").
+const BACKTICK: &str = "@0060";
 
 /// Walks through a data directory. Files that come and go meanwhile are no failure.
 ///
@@ -52,6 +57,10 @@ pub(super) fn contents(directory: &Path) -> std::io::Result<Contents> {
             for entry in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
                 let Ok(metadata) = entry.metadata() else { continue };
                 contents.backup_bytes += metadata.blocks().saturating_mul(512).min(metadata.len());
+                let inner = format!("{name}/{}", entry.file_name().to_string_lossy());
+                if inner.contains(BACKTICK) && (inner.ends_with(".MAI") || inner.ends_with(".MYI")) {
+                    contents.backticked = Some(entry.path());
+                }
                 if entry.path().extension().is_some_and(|extension| extension == "isl") {
                     contents.links.push(entry.path());
                 }
@@ -152,6 +161,10 @@ mod tests {
         assert_eq!(contents.links, [directory.path().join("shop/t.isl")]);
         assert!(refuse_links(&contents.links).is_err());
         assert!(refuse_links(&[]).is_ok());
+        assert_eq!(contents.backticked, None);
+        let directory = directory_with(&["@0060x/t.ibd", "@0060x/u.MAI"]);
+        let contents = super::contents(directory.path()).expect("walk");
+        assert_eq!(contents.backticked, Some(directory.path().join("@0060x/u.MAI")));
     }
 
     #[test]

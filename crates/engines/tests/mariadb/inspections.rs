@@ -101,6 +101,11 @@ async fn reasons_against_a_restore_in_place_are_told() {
     let reason = reason(&access(Engine::Mariadb, server.port)).await;
     assert!(reason.contains("DATA DIRECTORY") && reason.contains("t.isl"), "{reason}");
 
+    let server_with_backtick = MariaDb::start().expect("start");
+    server_with_backtick.sql("create database shop; create table shop.```` (a int) engine=Aria").expect("create");
+    let inspection = inspect(&access(Engine::Mariadb, server_with_backtick.port)).await;
+    assert_eq!(only_error(&inspection).0, "engine_tool_failed");
+
     let outside = testkit::scratch_directory("undo").expect("a directory");
     std::os::unix::fs::chown(&outside, Some(owner.uid()), Some(owner.gid())).expect("its owner");
     let server = MariaDb::builder().setting("innodb-undo-directory", &outside.display().to_string()).start();

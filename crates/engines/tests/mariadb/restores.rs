@@ -2,6 +2,9 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use domain::{Engine, ErrorCode, Method};
 use testkit::MariaDb;
@@ -208,4 +211,68 @@ async fn f40_a_full_disk_is_told_as_such() {
     let staging = stage(&access, &live, manifest(&access, Method::Mariabackup, &made.facts), &log);
     let error = unpack(&staging, &made.stream).await.expect_err("no space");
     assert_eq!(error.code(), ErrorCode::InsufficientDiskSpace, "{}", error.to_job_error().detail);
+}
+
+/// Somebody writes all the time, and remembers what the server acknowledged. What is restored is what was there at one
+/// moment between the begin and the end of the backup, and the GTID of the backup is that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn f51_a_backup_under_load_is_one_moment() {
+    let server = Arc::new(MariaDb::start().expect("start"));
+    server.sql("create database shop; create table shop.t (id int primary key, filler varchar(2000))").expect("create");
+    let sequence = |gtid: &str| gtid.rsplit('-').next().expect("a number").parse::<u64>().expect("digits");
+    let base = sequence(&server.sql("select @@gtid_binlog_pos").expect("gtid"));
+    let (acknowledged, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+    let writer = std::thread::spawn({
+        let (server, acknowledged, stop) = (Arc::clone(&server), Arc::clone(&acknowledged), Arc::clone(&stop));
+        move || {
+            while !stop.load(Ordering::SeqCst) {
+                let first = acknowledged.load(Ordering::SeqCst) + 1;
+                let statements: String = (first..first + 20)
+                    .map(|id| format!("insert into shop.t values ({id}, repeat('x', 2000));"))
+                    .collect();
+                server.sql(&statements).expect("write");
+                acknowledged.store(first + 19, Ordering::SeqCst);
+            }
+        }
+    });
+    testkit::wait_until("some rows are written", Duration::from_secs(60), || acknowledged.load(Ordering::SeqCst) > 100);
+    let access = access(Engine::Mariadb, server.port);
+    let before = acknowledged.load(Ordering::SeqCst);
+    let made = back_up(&access, Method::Mariabackup).await;
+    let after = acknowledged.load(Ordering::SeqCst) + 20;
+    stop.store(true, Ordering::SeqCst);
+    writer.join().expect("the writer");
+    let made = made.unwrap_or_else(|error| panic!("{}", error.to_job_error().detail));
+
+    let log = Log::default();
+    let manifest = manifest(&access, Method::Mariabackup, &made.facts);
+    let staging = stage(&access, &server.data_directory, manifest, &log);
+    restore(&staging, &made.stream).await.unwrap_or_else(|error| panic!("{}", error.to_job_error().detail));
+    server.stop().expect("stop");
+    switch(&staging).await;
+    server.start_again().unwrap_or_else(|error| panic!("{error:#}\n{}", server.log()));
+    let rows = server.sql("select count(*), min(id), max(id) from shop.t").expect("count");
+    let numbers: Vec<u64> = rows.split('\t').map(|text| text.parse().expect("a number")).collect();
+    assert_eq!((numbers[0], numbers[1]), (numbers[2], 1), "no hole");
+    assert!(before <= numbers[0] && numbers[0] <= after, "{before} {numbers:?} {after}");
+    assert_eq!(sequence(&made.facts.engine_facts["gtid"]), base + numbers[0], "the position is that moment");
+    assert_eq!(server.sql("check table shop.t").expect("check").split('\t').next_back(), Some("OK"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f04_every_step_can_be_stopped() {
+    let server = MariaDb::start().expect("start");
+    let access = access(Engine::Mariadb, server.port);
+    let made =
+        back_up(&access, Method::Mariabackup).await.unwrap_or_else(|error| panic!("{}", error.to_job_error().detail));
+    let driver = driver(Engine::Mariadb);
+    let log = Log::default();
+    let staging = stage(&access, &server.data_directory, manifest(&access, Method::Mariabackup, &made.facts), &log);
+    unpack(&staging, &made.stream).await.expect("unpack");
+    staging.cancel.cancel();
+    assert!(driver.prepare(&staging).await.expect_err("stopped").is_cancelled());
+    assert!(driver.probe_staged(&staging).await.expect_err("stopped").is_cancelled());
+    let unpacking = driver.unpack(&staging, "base").await.expect("start");
+    assert!(unpacking.finish().await.expect_err("stopped").is_cancelled());
+    assert_eq!(testkit::processes_below(&staging.directory), Vec::<u32>::new());
 }

@@ -1,6 +1,9 @@
 //! From a backup to a server that runs on it, with and without an append-only file.
 
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use domain::{Engine, ErrorCode, Method};
 use testkit::{KeyValueBuilder, KeyValueServer, Redis, Valkey};
@@ -247,4 +250,40 @@ async fn f40_a_full_disk_is_told_as_such() {
     let staging = stage(&access, &live, manifest(&access, Method::Rdb, &made.facts), &log);
     let error = unpack(&staging, &vec![b'x'; 3 << 20]).await.expect_err("no space");
     assert_eq!(error.code(), ErrorCode::InsufficientDiskSpace, "{}", error.to_job_error().detail);
+}
+
+/// Somebody counts all the time. What is restored is a number between those at the begin and at the end of the backup, and
+/// everything up to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn f51_a_backup_under_load_is_one_moment() {
+    let server = Arc::new(append_only(Valkey::builder()));
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (server, stop) = (Arc::clone(&server), Arc::clone(&stop));
+        move || {
+            let script = "for i = 1, 50 do local n = redis.call('incr', 'n'); redis.call('set', 'k' .. n, n) end";
+            while !stop.load(Ordering::SeqCst) {
+                server.cmd(&["eval", script, "0"]).expect("write");
+            }
+        }
+    });
+    let number = || server.cmd(&["get", "n"]).ok().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+    testkit::wait_until("something is written", Duration::from_secs(60), || number() > 100);
+    let access = access(Engine::Valkey, server.port);
+    let before = number();
+    let made = back_up(&access, Method::Rdb).await;
+    let after = number();
+    stop.store(true, Ordering::SeqCst);
+    writer.join().expect("the writer");
+    let made = made.unwrap_or_else(|error| panic!("{}", error.to_job_error().detail));
+    let log = Log::default();
+    let staging = stage(&access, &server.data_directory, manifest(&access, Method::Rdb, &made.facts), &log);
+    restore(&staging, &made.stream).await.unwrap_or_else(|error| panic!("{}", error.to_job_error().detail));
+    server.stop().expect("stop");
+    switch(&staging).await;
+    server.start_again().unwrap_or_else(|error| panic!("{error:#}\n{}", server.log()));
+    let restored = number();
+    assert!(before <= restored && restored <= after, "{before} {restored} {after}");
+    assert_eq!(server.cmd(&["dbsize"]).expect("size"), (restored + 1).to_string());
+    assert_eq!(server.cmd(&["get", &format!("k{restored}")]).expect("get"), restored.to_string());
 }
