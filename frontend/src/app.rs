@@ -20,9 +20,17 @@ use crate::parts::banner::OfflineBanner;
 use crate::parts::job_panel::JobPanel;
 use crate::parts::toast_list::ToastList;
 use crate::parts::top_bar::TopBar;
+use crate::state::address::use_datastore_id;
 use crate::state::clock::Clock;
 use crate::state::live::Live;
 use crate::state::toasts::Toasts;
+
+/// A datastore's address without a page shows its backups.
+#[component]
+fn ToBackups() -> impl IntoView {
+    let id = use_datastore_id();
+    move || id.get().map(|id| view! { <Redirect path=format!("/datastores/{id}/backups") /> })
+}
 
 #[component]
 pub fn App() -> impl IntoView {
@@ -41,7 +49,7 @@ pub fn App() -> impl IntoView {
                     <Route path=path!("/datastores") view=|| view! { <Redirect path="/" /> } />
                     <Route path=path!("/datastores/new") view=NewDatastorePage />
                     <ParentRoute path=path!("/datastores/:id") view=DatastorePage>
-                        <Route path=path!("") view=|| view! { <Redirect path="backups" /> } />
+                        <Route path=path!("") view=ToBackups />
                         <Route path=path!("backups") view=BackupsPage />
                         <Route path=path!("schedules") view=SchedulesPage />
                         <Route path=path!("restores") view=RestoresPage />

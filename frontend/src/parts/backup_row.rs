@@ -46,14 +46,11 @@ fn status_cell(backup: &Backup) -> AnyView {
         {if deleting {
             view! { <span class="state idle"><Icon name="trash" />"Deleting"</span> }.into_any()
         } else if unfinished {
-            view! {
-                {(backup.status == JobStatus::Pending).then(|| job_state(JobStatus::Pending))}
-                <RunningJob id=backup.job_id />
-            }
-            .into_any()
+            view! { <RunningJob id=backup.job_id /> }.into_any()
         } else {
             job_state(backup.status)
         }}
+        {backup.error.as_ref().map(|error| view! { <span class="cell-sub" title=error.detail.clone()>{error.code.title()}</span> })}
         {verified}
     }
     .into_any()
@@ -105,7 +102,7 @@ pub fn BackupRow(backup: Memo<Option<Backup>>, open: RwSignal<Vec<Uuid>>, dialog
                     <Icon name="chevron" />
                 </button>
             </td>
-            <td role="cell" data-label="Id" class="number strong">{number}</td>
+            <td role="cell" data-label="Id" class="lead number strong">{number}</td>
             <td role="cell" data-label="Method">{of(|backup| backup.method.as_str().into_any())}</td>
             <td role="cell" data-label="Type">{of(|backup| backup.backup_type.as_str().into_any())}</td>
             <td role="cell" data-label="Status">{of(status_cell)}</td>

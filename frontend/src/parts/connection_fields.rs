@@ -1,10 +1,22 @@
 //! The fields of a connection, for a new datastore as for one that is edited.
 
+use domain::Engine;
 use leptos::prelude::*;
 
 use super::field::{FieldErrors, TextField};
 use super::service_fields::ServiceFields;
 use crate::state::connection_draft::ConnectionDraft;
+
+/// Where Debian's package of an engine keeps the data.
+fn usual_directory(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgresql => "/var/lib/postgresql/15/main",
+        Engine::Mysql | Engine::Mariadb => "/var/lib/mysql",
+        Engine::Mssql => "/var/opt/mssql/data",
+        Engine::Redis => "/var/lib/redis",
+        Engine::Valkey => "/var/lib/valkey",
+    }
+}
 
 #[component]
 pub fn ConnectionFields(
@@ -15,6 +27,7 @@ pub fn ConnectionFields(
     has_password: bool,
 ) -> impl IntoView {
     let port = Signal::derive(move || draft.engine.get().default_port().to_string());
+    let directory = Signal::derive(move || usual_directory(draft.engine.get()).to_owned());
     let password_hint =
         if has_password { "Empty keeps the password that is saved." } else { "Kept encrypted; never shown again." };
     view! {
@@ -37,7 +50,7 @@ pub fn ConnectionFields(
                 <p>"Where the data is, and how the server is stopped and started."</p>
             </header>
             <div class="fields">
-                <TextField label="Data directory" pointer="/data_directory" value=draft.data_directory errors optional=true placeholder="/var/lib/postgresql/15/main" hint="Detected from the server when empty." />
+                <TextField label="Data directory" pointer="/data_directory" value=draft.data_directory errors optional=true placeholder=directory hint="Detected from the server when empty." />
                 <ServiceFields draft errors />
             </div>
         </section>

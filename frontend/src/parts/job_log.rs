@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::code_box::CopyButton;
 use super::icon::Icon;
 use super::problem::Problem;
-use crate::state::clock::clock;
+use super::time::TimeOfDay;
 use crate::state::failure::Failure;
 use crate::state::live::live;
 use crate::state::service::service;
@@ -72,18 +72,15 @@ fn take(lines: &mut Vec<LogLine>, new: Vec<LogLine>) {
 
 /// One line, with its time of day in the chosen zone.
 pub fn log_line(line: LogLine) -> impl IntoView {
-    let clock = clock();
     let class = match line.level {
         LogLevel::Tool => "line tool",
         LogLevel::Info => "line",
         LogLevel::Warning => "line warning",
         LogLevel::Error => "line error",
     };
-    let at = line.at;
-    let of_day = move || clock.write(at).split_off(11);
     view! {
         <div class=class>
-            <time>{of_day}</time>
+            <TimeOfDay at=line.at />
             <span>{line.text}</span>
         </div>
     }

@@ -4,7 +4,7 @@ use domain::{Job, JobStatus, Step, format};
 use leptos::prelude::*;
 
 use super::icon::Icon;
-use super::time::Time;
+use super::time::TimeOfDay;
 use crate::state::clock::clock;
 use crate::state::job_watch::phase_title;
 
@@ -36,7 +36,7 @@ fn phase(step: Step, last: bool, status: JobStatus) -> AnyView {
                 <span class="hidden-text">{format!(", {word}")}</span>
             </span>
             <span class="number">
-                <Time at=started />
+                <TimeOfDay at=started />
                 {move || seconds().map(|seconds| format!(" · {}", format::duration(seconds)))}
             </span>
         </li>

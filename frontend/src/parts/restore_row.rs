@@ -6,7 +6,7 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use super::job_state::restore_state;
 use super::running_job::RunningJob;
-use super::time::{Ago, time_or_dash};
+use super::time::{Time, time_or_dash};
 use crate::state::address::use_open_job;
 use crate::state::clock::clock;
 use crate::state::job_watch::phase_title;
@@ -51,7 +51,7 @@ pub fn RestoreRow(restore: Memo<Option<Restore>>, undo: RwSignal<Option<Restore>
     });
     view! {
         <tr role="row" class="main">
-            <td role="cell" data-label="Backup">
+            <td role="cell" data-label="Backup" class="lead">
                 <span class="strong number">{number}</span>
                 <span class="cell-sub">{of(target)}</span>
             </td>
@@ -71,7 +71,7 @@ pub fn RestoreRow(restore: Memo<Option<Restore>>, undo: RwSignal<Option<Restore>
                             <Icon name="undo" />
                             "Undo"
                         </button>
-                        <span class="cell-sub">"possible until " <Ago at=until /></span>
+                        <span class="cell-sub">"until " <Time at=until /></span>
                     }.into_any(),
                     None => view! { <span class="muted">"–"</span> }.into_any(),
                 }}

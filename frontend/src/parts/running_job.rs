@@ -1,10 +1,11 @@
 //! A running job inside a table's cell: what it does and how far it is, as a link to its panel.
 
-use domain::Job;
+use domain::{Job, JobStatus, format};
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::job_progress::{ProgressBar, percent, progress_words};
+use super::job_progress::{ProgressBar, percent};
+use super::job_state::job_state;
 use crate::state::address::use_open_job;
 use crate::state::job_watch::{phase_title, watch_job};
 
@@ -24,16 +25,26 @@ pub fn RunningJob(id: Uuid, #[prop(optional_no_strip)] known: Option<Job>) -> im
             if waiting { "Waiting for a worker".into() } else { "Starting".into() }
         })
     };
-    let words = move || progress.with(|progress| progress.as_ref().map(progress_words).unwrap_or_default());
+    let status = Memo::new(move |_| job.data.with(|job| job.as_ref().map(|job| job.status)));
+    let left = move || progress.with(|progress| progress.as_ref().and_then(|progress| progress.eta_seconds));
     view! {
         <div class="progress">
-            <span class="progress-text">
-                <a href=format!("?job={id}") on:click=move |event| { event.prevent_default(); open(id) }>{phase}</a>
-                <span>{move || share.get().map(|share| format!("{share:.0} %"))}</span>
-            </span>
+            <div class="row">
+                {move || job_state(status.get().unwrap_or(JobStatus::Pending))}
+                <span class="number">{move || share.get().map(|share| format!("{share:.0} %"))}</span>
+            </div>
             <ProgressBar percent=share label="Progress of the job" />
             <span class="progress-text">
-                {move || words().into_iter().map(|word| view! { <span>{word}</span> }).collect_view()}
+                <a
+                    href=format!("?job={id}")
+                    on:click=move |event| {
+                        event.prevent_default();
+                        open(id);
+                    }
+                >
+                    {phase}
+                </a>
+                <span>{move || left().map(|left| format!("{} left", format::duration(left as f64)))}</span>
             </span>
         </div>
     }

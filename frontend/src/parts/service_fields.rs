@@ -1,5 +1,6 @@
 //! How the server is stopped and started, for a restore in place.
 
+use domain::Engine;
 use leptos::prelude::*;
 
 use super::field::{ArgumentsField, FieldErrors, TextField};
@@ -16,9 +17,22 @@ fn words(kind: ServiceKind) -> (&'static str, &'static str) {
     }
 }
 
+/// The unit of Debian's package of an engine.
+fn usual_unit(engine: Engine) -> &'static str {
+    match engine {
+        Engine::Postgresql => "postgresql@15-main.service",
+        Engine::Mysql => "mysql.service",
+        Engine::Mariadb => "mariadb.service",
+        Engine::Mssql => "mssql-server.service",
+        Engine::Redis => "redis-server.service",
+        Engine::Valkey => "valkey-server.service",
+    }
+}
+
 #[component]
 pub fn ServiceFields(draft: ConnectionDraft, errors: FieldErrors) -> impl IntoView {
     let kind = draft.service_kind;
+    let unit = Signal::derive(move || usual_unit(draft.engine.get()).to_owned());
     let mut kinds = vec![ServiceKind::Systemd, ServiceKind::Command];
     if kind.get_untracked() == ServiceKind::Process {
         kinds.push(ServiceKind::Process);
@@ -49,7 +63,7 @@ pub fn ServiceFields(draft: ConnectionDraft, errors: FieldErrors) -> impl IntoVi
         </fieldset>
         {move || match kind.get() {
             ServiceKind::Systemd => view! {
-                <TextField label="Unit" pointer="/service/unit" value=draft.unit errors class="half" placeholder="postgresql@15-main.service" />
+                <TextField label="Unit" pointer="/service/unit" value=draft.unit errors class="half" placeholder=unit />
             }.into_any(),
             ServiceKind::Command => view! {
                 <ArgumentsField label="Start" pointer="/service/start" value=draft.start errors placeholder="/usr/bin/pg_ctlcluster\n15\nmain\nstart" hint=ONE_PER_LINE />

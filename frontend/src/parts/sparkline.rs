@@ -13,7 +13,8 @@ fn points(sizes: &[i64]) -> Vec<(f64, f64)> {
     let base = lowest - (highest - lowest).max(highest * 0.25);
     let step = WIDTH / (sizes.len().max(2) - 1) as f64;
     let height = |size: i64| HEIGHT - 3.0 - (size as f64 - base) / (highest - base) * (HEIGHT - 6.0);
-    sizes.iter().enumerate().map(|(at, size)| (at as f64 * step, height(*size))).collect()
+    let left = if sizes.len() == 1 { WIDTH } else { 0.0 };
+    sizes.iter().enumerate().map(|(at, size)| (left + at as f64 * step, height(*size))).collect()
 }
 
 #[component]

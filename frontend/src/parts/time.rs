@@ -32,6 +32,18 @@ pub fn Ago(at: DateTime<Utc>) -> impl IntoView {
     }
 }
 
+/// The time of day alone, where the day is told nearby.
+#[component]
+pub fn TimeOfDay(at: DateTime<Utc>) -> impl IntoView {
+    let clock = clock();
+    let both = format!("{} {}\n{} UTC", write_local(at), zone_name(at), write_utc(at));
+    view! {
+        <time class="nowrap" datetime=at.to_rfc3339_opts(SecondsFormat::Secs, true) title=both>
+            {move || clock.write(at).split_off(11)}
+        </time>
+    }
+}
+
 /// An instant, or a dash where there is none.
 pub fn time_or_dash(at: Option<DateTime<Utc>>) -> AnyView {
     match at {

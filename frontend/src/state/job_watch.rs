@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use domain::{EventKind, Job, JobKind};
+use domain::{EventKind, Job, JobKind, JobStatus};
 use leptos::prelude::*;
 use uuid::Uuid;
 
@@ -11,7 +11,7 @@ use super::fetch::Fetch;
 use super::live::live;
 use super::service::service;
 
-/// Follows the job; `None` follows nothing. When it ends, whatever shows backups, restores or datastores is told.
+/// Follows the job; `None` follows nothing. When its state changes, whatever shows backups, restores or datastores is told.
 pub fn watch_job(id: impl Fn() -> Option<Uuid> + Copy + Send + Sync + 'static) -> Fetch<Job> {
     let live = live();
     let job = Fetch::new(
@@ -21,16 +21,16 @@ pub fn watch_job(id: impl Fn() -> Option<Uuid> + Copy + Send + Sync + 'static) -
         },
         |id| async move { service().job_get(id).await },
     );
-    let running = Memo::new(move |_| {
+    let status = Memo::new(move |_| {
         let current = id();
-        job.data.with(|job| job.as_ref().filter(|job| Some(job.id) == current).map(|job| !job.status.is_final()))
+        job.data.with(|job| job.as_ref().filter(|job| Some(job.id) == current).map(|job| job.status))
     });
-    Effect::new(move |before: Option<Option<bool>>| {
-        let now = running.get();
-        if before == Some(Some(true)) && now == Some(false) {
+    Effect::new(move |before: Option<Option<JobStatus>>| {
+        let now = status.get();
+        if before.flatten().is_some_and(|before| now.is_some_and(|now| now != before)) {
             live.changed(&[EventKind::Backup, EventKind::Restore, EventKind::Datastore, EventKind::Job]);
         }
-        if now == Some(true)
+        if now.is_some_and(|now| !now.is_final())
             && let Ok(timer) = set_interval_with_handle(move || job.reload(), Duration::from_secs(1))
         {
             on_cleanup(move || timer.clear());
