@@ -41,6 +41,9 @@ pub(super) struct Contents {
     pub backticked: Option<PathBuf>,
 }
 
+/// How the names begin of what a restore keeps inside a data directory that is a mount point.
+const OURS: &str = ".holdfast-";
+
 /// How a backtick is written in a file's name (manual, "Mapping of Identifiers to File Names").
 const BACKTICK: &str = "@0060";
 
@@ -53,6 +56,9 @@ pub(super) fn contents(directory: &Path) -> std::io::Result<Contents> {
     for entry in fs::read_dir(directory)?.flatten() {
         let Ok(metadata) = entry.metadata() else { continue };
         let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with(OURS) {
+            continue;
+        }
         if metadata.is_dir() {
             for entry in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
                 let Ok(metadata) = entry.metadata() else { continue };
@@ -154,8 +160,15 @@ mod tests {
 
     #[test]
     fn a_walk_finds_size_and_links() {
-        let directory =
-            directory_with(&["mysql/a.ibd", "ibdata1", "binlog.000001", "ib_logfile0", "ibtmp1", "shop/t.isl"]);
+        let directory = directory_with(&[
+            "mysql/a.ibd",
+            "ibdata1",
+            "binlog.000001",
+            "ib_logfile0",
+            "ibtmp1",
+            "shop/t.isl",
+            ".holdfast-1-replaced/x.isl",
+        ]);
         let contents = contents(directory.path()).expect("walk");
         assert_eq!(contents.backup_bytes, 3000);
         assert_eq!(contents.links, [directory.path().join("shop/t.isl")]);

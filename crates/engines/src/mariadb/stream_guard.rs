@@ -7,6 +7,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
@@ -22,14 +23,35 @@ const MAP_LIMIT: u64 = 1 << 20;
 /// Passes on what is well-formed and stays below the directory that it is unpacked into.
 pub(super) struct StreamGuard<W> {
     inner: W,
+    refusal: Refusal,
     parser: Parser,
     /// Bytes that were looked through and not yet passed on.
     checked: usize,
 }
 
+/// Why a stream was not passed on, for who waits for the tool: who writes only sees that it could not.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refusal(Arc<Mutex<Option<String>>>);
+
+impl Refusal {
+    fn note(&self, error: &io::Error) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| error.to_string());
+    }
+
+    /// What was wrong with the stream, if anything.
+    pub(super) fn told(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 impl<W> StreamGuard<W> {
-    pub(super) fn new(inner: W) -> Self {
-        Self { inner, parser: Parser { state: State::Header, collected: Vec::new(), wanted: HEADER_BYTES }, checked: 0 }
+    pub(super) fn new(inner: W, refusal: Refusal) -> Self {
+        Self {
+            inner,
+            refusal,
+            parser: Parser { state: State::Header, collected: Vec::new(), wanted: HEADER_BYTES },
+            checked: 0,
+        }
     }
 }
 
@@ -149,7 +171,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for StreamGuard<W> {
         let this = self.get_mut();
         // A caller offers again what was not taken: only what is new is looked through.
         if let Some(new) = bytes.get(this.checked..) {
-            this.parser.check(new)?;
+            this.parser.check(new).inspect_err(|error| this.refusal.note(error))?;
             this.checked = bytes.len();
         }
         let written = ready!(Pin::new(&mut this.inner).poll_write(context, bytes))?;
@@ -164,7 +186,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for StreamGuard<W> {
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.parser.is_between_chunks() {
-            return Poll::Ready(refuse("end: it was cut"));
+            return Poll::Ready(refuse("end: it was cut").inspect_err(|error| this.refusal.note(error)));
         }
         Pin::new(&mut this.inner).poll_shutdown(context)
     }
@@ -197,7 +219,7 @@ mod tests {
     }
 
     async fn pass(bytes: &[u8], at_a_time: usize) -> io::Result<Vec<u8>> {
-        let mut guard = StreamGuard::new(Vec::new());
+        let mut guard = StreamGuard::new(Vec::new(), Refusal::default());
         for part in bytes.chunks(at_a_time) {
             guard.write_all(part).await?;
         }

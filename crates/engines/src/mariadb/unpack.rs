@@ -9,12 +9,13 @@ use process::{Child, Command, Credentials};
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
-use super::stream_guard::StreamGuard;
+use super::stream_guard::{Refusal, StreamGuard};
 use super::{STALL_LIMIT, STREAM, layout};
 use crate::{EngineError, Staging, Unpack};
 
 struct Unpacking {
     child: Child,
+    refusal: Refusal,
     directory: PathBuf,
     cancel: CancellationToken,
 }
@@ -38,7 +39,12 @@ pub(super) fn start(staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, 
         .stall_limit(STALL_LIMIT)
         .on_line(move |_, line| log(LogLevel::Tool, line));
     let child = command.spawn().map_err(|source| EngineError::process("unpacking with mbstream", source))?;
-    Ok(Box::new(Unpacking { child, directory: staging.directory.clone(), cancel: staging.cancel.clone() }))
+    Ok(Box::new(Unpacking {
+        child,
+        refusal: Refusal::default(),
+        directory: staging.directory.clone(),
+        cancel: staging.cancel.clone(),
+    }))
 }
 
 /// As the data's owner, where this process is not that already.
@@ -50,12 +56,15 @@ pub(super) fn as_owner(command: Command, owner: Credentials) -> Command {
 impl Unpack for Unpacking {
     fn take_input(&mut self) -> Option<Box<dyn AsyncWrite + Send + Unpin>> {
         let input = self.child.stdin.take()?;
-        Some(Box::new(StreamGuard::new(input)))
+        Some(Box::new(StreamGuard::new(input, self.refusal.clone())))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<(), EngineError> {
         let failed = |source| EngineError::process("unpacking with mbstream", source);
         let exit = self.child.wait(&self.cancel).await.map_err(failed)?;
+        if let Some(refusal) = self.refusal.told() {
+            return Err(EngineError::known(ErrorCode::ObjectCorrupted, format!("Unpacking was stopped: {refusal}.")));
+        }
         exit.success_or_error("mbstream").map_err(failed)?;
         let directory = self.directory;
         tokio::task::spawn_blocking(move || layout::check_unpacked(&directory))

@@ -7,12 +7,13 @@ use std::path::Path;
 
 use domain::{ErrorCode, LogLevel};
 
+use super::layout::OURS;
 use crate::{ConfigurationSource, EngineError, Staging};
 
-/// What servers write by themselves: snapshots, append-only files, and their unfinished ones.
+/// What servers write by themselves: snapshots, append-only files, and their unfinished ones; and what a restore does.
 fn is_data(name: &str) -> bool {
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    matches!(extension, "rdb" | "aof" | "manifest") || name.starts_with("temp-")
+    matches!(extension, "rdb" | "aof" | "manifest") || name.starts_with("temp-") || name.starts_with(OURS)
 }
 
 /// Copies the live server's other files into the staged directory, with their owners and modes.
@@ -54,8 +55,17 @@ mod tests {
     #[test]
     fn configuration_is_kept_and_data_is_not() {
         let (live, staged) = (tempfile::tempdir().expect("live"), tempfile::tempdir().expect("staged"));
-        let names =
-            ["users.acl", "redis.conf", "tls.key", "dump.rdb", "old.rdb", "temp-77.rdb", "appendonly.aof", "shop.dump"];
+        let names = [
+            "users.acl",
+            "redis.conf",
+            "tls.key",
+            "dump.rdb",
+            "old.rdb",
+            "temp-77.rdb",
+            "appendonly.aof",
+            "shop.dump",
+            ".holdfast-1.journal",
+        ];
         for name in names {
             fs::write(live.path().join(name), "live").expect("write");
         }

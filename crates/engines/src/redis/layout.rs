@@ -28,6 +28,9 @@ pub(super) struct Layout {
     pub databases: u32,
 }
 
+/// How the names begin of what a restore keeps inside a data directory that is a mount point.
+pub(super) const OURS: &str = ".holdfast-";
+
 /// More than anybody has configured, where nobody can be asked: a server refuses data of a database beyond its number.
 const MANY_DATABASES: u32 = 1024;
 
@@ -121,6 +124,9 @@ pub(super) fn check_data_directory(engine: Engine, directory: &Path) -> Result<(
     let entries = fs::read_dir(directory).map_err(EngineError::file("looking at the data directory", directory))?;
     for entry in entries {
         let path = entry.map_err(EngineError::file("looking at the data directory", directory))?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(OURS)) {
+            continue;
+        }
         is_empty = false;
         if path.is_dir() && !path.is_symlink() {
             if is_append_directory(&path) {
@@ -203,6 +209,8 @@ mod tests {
         fs::create_dir(directory.path().join("appendonlydir")).expect("make");
         fs::write(directory.path().join("appendonlydir/appendonly.aof.manifest"), "file").expect("write");
         check().expect("with an append-only file");
+        fs::create_dir_all(directory.path().join(".holdfast-1-replaced/appendonlydir")).expect("make");
+        check().expect("with the data that a restore replaced");
         fs::create_dir(directory.path().join("photos")).expect("make");
         fs::write(directory.path().join("photos/1.jpg"), "x").expect("write");
         let refused = check().expect_err("somebody else's").to_job_error();

@@ -103,6 +103,10 @@ async fn f04_a_dropped_backup_leaves_no_tool_and_no_lock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f50_a_restart_meanwhile_is_a_failed_backup() {
     let server = MariaDb::start().expect("start");
+    wait_until("it is older than a new one will be", Duration::from_secs(60), || {
+        let row = server.sql("show global status like 'Uptime'").expect("ask");
+        row.split('\t').nth(1).and_then(|text| text.parse::<u64>().ok()).is_some_and(|seconds| seconds >= 5)
+    });
     let access = access(Engine::Mariadb, server.port);
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access, Method::Mariabackup, work_directory.path(), &Log::default());
@@ -110,7 +114,6 @@ async fn f50_a_restart_meanwhile_is_a_failed_backup() {
     let mut stream = Vec::new();
     running.take_output().expect("output").read_to_end(&mut stream).await.expect("read");
     // The tool is done and well; the server that it spoke with is gone before anybody asks it again.
-    tokio::time::sleep(Duration::from_secs(4)).await;
     server.crash().expect("crash");
     server.start_again().expect("start again");
     let error = running.finish().await.expect_err("restarted").to_job_error();

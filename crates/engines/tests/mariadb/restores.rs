@@ -146,7 +146,9 @@ async fn f83_streams_that_lead_out_of_the_staging_directory_are_refused() {
         stream
     };
     let staging = stage(&access, &server.data_directory, manifest.clone(), &log);
-    unpack(&staging, &evil).await.expect_err("a path that leads out");
+    let error = unpack(&staging, &evil).await.expect_err("a path that leads out").to_job_error();
+    assert_eq!(error.code, ErrorCode::ObjectCorrupted);
+    assert!(error.detail.contains("path that leads out"), "{}", error.detail);
     assert!(!server.data_directory.with_file_name("evil______").exists());
     assert!(!server.data_directory.parent().and_then(Path::parent).expect("parents").join("evil______").exists());
 
