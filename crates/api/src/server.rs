@@ -146,12 +146,15 @@ impl Running {
     pub async fn stop(self, grace: Duration) {
         self.state.stop.cancel();
         if tokio::time::timeout(grace, self.handle.stop(true)).await.is_err() {
-            self.handle.stop(false).await;
+            // Dropping the server closes what is still open.
+            self.server.abort();
         }
         for task in self.tasks {
             let _ = task.await;
         }
-        let _ = self.server.await;
+        if !self.server.is_finished() {
+            let _ = self.server.await;
+        }
     }
 
     /// Waits until the service ends by itself, which it does only when it breaks. Cancelling the wait changes nothing.

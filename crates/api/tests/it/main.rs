@@ -1,0 +1,12 @@
+//! The service as its users meet it: started for real, over HTTP, with workers that speak the real protocol.
+
+mod conventions;
+mod datastores;
+mod events;
+mod pages;
+mod restores;
+mod safety;
+mod specification;
+mod support;
+mod walk;
+mod worker_protocol;

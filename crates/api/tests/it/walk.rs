@@ -1,0 +1,151 @@
+//! One life of a datastore from registration to removal, which calls every operation of the document: an operation that
+//! is added without being called here fails the test.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::{TOKEN, TestService, eventually, identity, line, success};
+
+#[actix_web::test]
+async fn every_operation_of_the_document_is_called_with_success() {
+    let service = TestService::start().await;
+    let worker = service.worker(success);
+    for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/v1/workers"] {
+        service.get(path).await;
+    }
+
+    let storages = service.get("/api/v1/storages").await.json();
+    assert_eq!(storages["items"][0]["name"], "default");
+    let created = service.post("/api/v1/storages", json!({"name": "second", "kind": "local", "path": "/srv/b"})).await;
+    assert_eq!(created.status, 201);
+    let storage = created.header("location").to_owned();
+    assert_eq!(service.patch(&storage, json!({"name": "renamed"})).await.json()["name"], "renamed");
+    assert_eq!(service.get(&storage).await.json()["path"], "/srv/b");
+    assert_eq!(service.delete(&storage).await.status, 204);
+    service.get(&storage).await.problem(404, "not_found");
+
+    let draft =
+        json!({"name": "shop", "engine": "postgresql", "host": "127.0.0.1", "password": crate::support::PASSWORD});
+    let tested = service.post("/api/v1/datastores/test", draft.clone()).await.json();
+    assert_eq!(tested["status"], "online");
+    let created = service.post("/api/v1/datastores", draft).await;
+    assert_eq!(created.status, 201);
+    let datastore = created.header("location").to_owned();
+    let listed = service.get("/api/v1/datastores?engine=postgresql&status=online").await.json();
+    assert_eq!((&listed["total"], &listed["items"][0]["name"]), (&json!(1), &json!("shop")));
+    assert_eq!(service.patch(&datastore, json!({"name": "shop-2"})).await.json()["name"], "shop-2");
+    assert_eq!(service.get(&datastore).await.json()["has_password"], true);
+    assert_eq!(service.post(&format!("{datastore}/test"), json!({})).await.json()["status"], "online");
+    assert_eq!(service.get(&format!("{datastore}/recovery-window")).await.json()["supported"], false);
+
+    let backup = ended(&service, service.post(&format!("{datastore}/backups"), json!({})).await, "completed").await;
+    let read = service.get(&backup).await.json();
+    assert_eq!(
+        (&read["number"], &read["size_bytes"], &read["method"]),
+        (&json!(1), &json!(1234), &json!("pg_basebackup"))
+    );
+    assert_eq!(service.get(&format!("{datastore}/backups?status=completed&type=full")).await.json()["total"], 1);
+    let log = service.get(&format!("{backup}/log?after=0&limit=10")).await.json();
+    assert_eq!(log["items"][0]["text"], "did the backup");
+    ended(&service, service.post(&format!("{backup}/verify"), json!({})).await, "completed").await;
+    assert_eq!(service.get(&backup).await.json()["verification"]["status"], "passed");
+
+    let plan = service.get(&format!("{backup}/restore-plan")).await.json();
+    assert_eq!(plan["obstacles"], json!([]));
+    assert!(plan["estimated_seconds"].is_u64(), "{plan}");
+    let order = json!({"target": {"kind": "in_place"}, "confirm": "shop-2"});
+    let restore = ended(&service, service.post(&format!("{backup}/restore"), order).await, "completed").await;
+    assert_eq!(service.get(&format!("{datastore}/restores")).await.json()["items"][0]["downtime_seconds"], 1.5);
+    assert_eq!(service.get(&format!("{restore}/log")).await.json()["items"][0]["text"], "did the restore");
+    let plan = service.get(&format!("{backup}/restore-plan")).await.json();
+    assert_eq!(plan["estimated_downtime_seconds"], 2);
+    let undo = ended(&service, service.post(&format!("{restore}/undo"), json!({})).await, "completed").await;
+    assert_eq!(service.get(&restore).await.json()["status"], "undone");
+    assert_eq!(service.get(&format!("{undo}/log")).await.json()["total"], 1);
+    assert!(service.get("/api/v1/jobs?kind=restore").await.json()["total"] == 1);
+
+    worker.stop().await;
+    cancel_each_kind(&service, &datastore, &backup).await;
+    speak_as_worker(&service, &datastore).await;
+
+    let worker = service.worker(success);
+    service.delete(&datastore).await.problem(409, "datastore_has_backups");
+    let deleted = service.delete(&backup).await;
+    assert_eq!(deleted.status, 202);
+    eventually("the backup is gone", || service.get(&backup), |answer| answer.status == 404).await;
+    assert_eq!(service.delete(&format!("{datastore}?forget_backups=true")).await.status, 204);
+    worker.stop().await;
+
+    let stream = service.http.get(service.url("/api/v1/events")).send().await.unwrap();
+    assert_eq!(stream.status(), 200);
+    service.succeeded.lock().unwrap().insert(("GET".to_owned(), "/api/v1/events".to_owned()));
+
+    assert_eq!(missing(&service), Vec::<String>::new(), "operations that no request called with success");
+    service.stop().await;
+}
+
+/// Cancels a waiting job under each of the names that it has.
+async fn cancel_each_kind(service: &TestService, datastore: &str, backup: &str) {
+    let made = service.post(&format!("{datastore}/backups"), json!({"type": "full"})).await;
+    let waiting = made.header("location").to_owned();
+    for _ in 0..2 {
+        assert_eq!(service.post(&format!("{waiting}/cancel"), json!({})).await.json()["status"], "cancelled");
+    }
+    let order = json!({"target": {"kind": "in_place"}, "confirm": "shop-2"});
+    let restore = service.post(&format!("{backup}/restore"), order).await.header("location").to_owned();
+    assert_eq!(service.post(&format!("{restore}/cancel"), json!({})).await.json()["status"], "cancelled");
+    let job = service.post(&format!("{backup}/verify"), json!({})).await.header("location").to_owned();
+    assert_eq!(service.post(&format!("{job}/cancel"), json!({})).await.json()["status"], "cancelled");
+    service.post(&format!("{backup}/cancel"), json!({})).await.problem(409, "not_cancellable");
+}
+
+async fn speak_as_worker(service: &TestService, datastore: &str) {
+    let backup = service.post(&format!("{datastore}/backups"), json!({})).await.header("location").to_owned();
+    let claim = json!({"worker": identity("second-worker"), "wait_seconds": 5});
+    let assignment = service.post_as_worker("/api/v1/worker/jobs/claim", &claim).await.json()["assignment"].clone();
+    assert_eq!(assignment["task"]["kind"], "backup");
+    let job = format!("/api/v1/worker/jobs/{}", assignment["job_id"].as_str().unwrap());
+    let progress = json!({"phase": "streaming", "bytes_done": 5, "bytes_total": 10, "percent": 50.0, "bytes_per_second": 5, "eta_seconds": 1});
+    let beat = json!({"attempt": 1, "progress": progress, "log_lines": [line("half")]});
+    assert_eq!(service.post_as_worker(&format!("{job}/heartbeat"), &beat).await.json()["cancel_requested"], false);
+    assert_eq!(service.get(&backup).await.json()["progress"]["percent"], 50.0);
+    let end = json!({"attempt": 1, "outcome": {"status": "failed", "error": {"code": "engine_stalled", "detail": "no bytes"}}, "log_lines": []});
+    assert_eq!(service.post_as_worker(&format!("{job}/result"), &end).await.status, 204);
+    assert_eq!(service.get(&backup).await.json()["error"]["code"], "engine_stalled");
+    assert!(!TOKEN.is_empty());
+}
+
+/// The address in `Location`, once its resource has the status.
+async fn ended(service: &TestService, answer: crate::support::Answered, status: &str) -> String {
+    assert_eq!(answer.status, 202, "{}", answer.text);
+    let location = answer.header("location").to_owned();
+    eventually(status, || async { service.get(&location).await.json() }, |resource| resource["status"] == status).await;
+    location
+}
+
+fn missing(service: &TestService) -> Vec<String> {
+    let document: Value = serde_json::to_value(api::openapi()).unwrap();
+    let called: BTreeSet<(String, Vec<String>)> = service
+        .succeeded
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(method, path)| (method.clone(), path.split('/').map(str::to_owned).collect()))
+        .collect();
+    let mut missing = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let pattern: Vec<&str> = path.split('/').collect();
+        for method in item.as_object().unwrap().keys().filter(|key| *key != "parameters") {
+            let fits = |(verb, parts): &(String, Vec<String>)| {
+                verb.eq_ignore_ascii_case(method)
+                    && parts.len() == pattern.len()
+                    && pattern.iter().zip(parts).all(|(own, given)| own == given || own.starts_with('{'))
+            };
+            if !called.iter().any(fits) {
+                missing.push(format!("{method} {path}"));
+            }
+        }
+    }
+    missing
+}
