@@ -50,7 +50,8 @@ impl Store {
                 password_sealed: create
                     .password
                     .as_ref()
-                    .map(|password| transaction.key.seal_secret(&row::password_place(&text), password)),
+                    .map(|password| transaction.key.seal_secret(&row::password_place(&text), password))
+                    .transpose()?,
                 data_directory: create.data_directory.clone(),
                 detected_data_directory: None,
                 service: to_json("datastores.service", create.service.as_ref().unwrap_or(&Service::None))?,
@@ -107,7 +108,7 @@ impl Store {
             set(&mut row.data_directory, &patch.data_directory);
             set(&mut row.worker, &patch.worker);
             if let Some(password) = &patch.password {
-                row.password_sealed = Some(transaction.key.seal_secret(&row::password_place(&text), password));
+                row.password_sealed = Some(transaction.key.seal_secret(&row::password_place(&text), password)?);
             }
             if let Some(service) = &patch.service {
                 row.service = to_json("datastores.service", service)?;

@@ -51,6 +51,9 @@ pub enum StoreError {
     NewerSchema { migration: String },
     #[error("the master key is not the one that this control database was made with")]
     WrongMasterKey,
+    /// The cipher refuses only messages beyond 256 GiB.
+    #[error("sealing a secret")]
+    Seal,
     /// The file is no database or is damaged. // F-26
     #[error(
         "the control database is damaged: {detail}; restore its file from a copy, or start with an empty one and rebuild the catalog"
@@ -86,6 +89,7 @@ impl StoreError {
             Self::Full => ErrorCode::InsufficientDiskSpace,
             Self::NewerSchema { .. }
             | Self::WrongMasterKey
+            | Self::Seal
             | Self::Damaged { .. }
             | Self::UnreadableColumn { .. }
             | Self::Migrate(_)

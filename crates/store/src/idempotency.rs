@@ -67,7 +67,7 @@ impl Store {
                 diesel::insert_into(idempotency_keys::table)
                     .values((
                         idempotency_keys::key.eq(key),
-                        idempotency_keys::request_sealed.eq(transaction.key.seal(&place(key), &digest)),
+                        idempotency_keys::request_sealed.eq(transaction.key.seal(&place(key), &digest)?),
                         idempotency_keys::created_at.eq(micros(now)),
                     ))
                     .execute(transaction.connection)?;

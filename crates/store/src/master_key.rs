@@ -14,6 +14,7 @@ use domain::Secret;
 use crate::StoreError;
 
 const KEY_BYTES: usize = 32;
+const KEY_READ_BYTES: u64 = 33;
 const NONCE_BYTES: usize = 24;
 
 /// The key that seals secrets. It can't be printed, and its memory is wiped when dropped.
@@ -75,20 +76,20 @@ impl MasterKey {
         if file.metadata().map_err(read)?.mode() & 0o077 != 0 {
             return Err(MasterKeyError::ReadableByOthers { path: path.to_owned() });
         }
-        let mut bytes = Vec::with_capacity(KEY_BYTES + 1);
-        Read::by_ref(&mut file).take(KEY_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(read)?;
+        // One byte more tells a file that is too long.
+        let mut bytes = Vec::new();
+        Read::by_ref(&mut file).take(KEY_READ_BYTES).read_to_end(&mut bytes).map_err(read)?;
         XChaCha20Poly1305::new_from_slice(&bytes)
             .map(Self)
             .map_err(|_| MasterKeyError::WrongLength { path: path.to_owned() })
     }
 
     /// Seals bytes for the place named by `context`, such as `datastores.password:<id>`.
-    pub(crate) fn seal(&self, context: &str, plain: &[u8]) -> String {
+    pub(crate) fn seal(&self, context: &str, plain: &[u8]) -> Result<String, StoreError> {
         let nonce: [u8; NONCE_BYTES] = rand::random();
         let payload = Payload { msg: plain, aad: context.as_bytes() };
-        // The cipher refuses only messages of more than 256 GiB.
-        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload).unwrap_or_default();
-        format!("{}{}", hex::encode(nonce), hex::encode(sealed))
+        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| StoreError::Seal)?;
+        Ok(format!("{}{}", hex::encode(nonce), hex::encode(sealed)))
     }
 
     /// Opens what [`Self::seal`] made for the same place.
@@ -100,7 +101,7 @@ impl MasterKey {
             .map_err(|_| StoreError::WrongMasterKey)
     }
 
-    pub(crate) fn seal_secret(&self, context: &str, secret: &Secret) -> String {
+    pub(crate) fn seal_secret(&self, context: &str, secret: &Secret) -> Result<String, StoreError> {
         self.seal(context, secret.expose().as_bytes())
     }
 

@@ -3,7 +3,7 @@
 
 use diesel::Connection;
 use diesel::connection::SimpleConnection;
-use diesel::migration::{Migration, MigrationSource, MigrationVersion};
+use diesel::migration::{MigrationSource, MigrationVersion};
 use diesel::prelude::*;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
@@ -43,7 +43,7 @@ where
     let mine: Vec<MigrationVersion<'static>> = MigrationSource::<C::Backend>::migrations(&known)
         .map_err(StoreError::Migrate)?
         .iter()
-        .map(|migration: &Box<dyn Migration<C::Backend>>| migration.name().version().as_owned())
+        .map(|migration| migration.name().version().as_owned())
         .collect();
     let applied = connection.applied_migrations().map_err(StoreError::Migrate)?;
     if let Some(unknown) = applied.iter().find(|version| !mine.contains(version)) {
@@ -82,7 +82,7 @@ pub fn check_key(connection: &mut AnyConnection, key: &MasterKey) -> Result<(), 
         Some(sealed) => sealed,
         None => {
             let made = diesel::insert_into(meta::table)
-                .values((meta::key.eq(KEY_CHECK), meta::value.eq(key.seal(KEY_CHECK, KEY_CHECK.as_bytes()))))
+                .values((meta::key.eq(KEY_CHECK), meta::value.eq(key.seal(KEY_CHECK, KEY_CHECK.as_bytes())?)))
                 .execute(connection);
             match made {
                 // Another process was first: its key counts.

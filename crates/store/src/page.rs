@@ -22,7 +22,7 @@ impl Default for PageRequest {
 
 impl PageRequest {
     pub(crate) fn size(&self) -> usize {
-        self.limit.clamp(1, MAX_LIMIT) as usize
+        usize::try_from(self.limit.clamp(1, MAX_LIMIT)).unwrap_or(usize::MAX)
     }
 
     /// One row more than the page holds tells whether there is a next page.

@@ -70,7 +70,9 @@ fn insert(
         id: id.to_string(),
         name: name.to_owned(),
         config: to_json("storages.config", config)?,
-        secret_sealed: secret.map(|secret| transaction.key.seal_secret(&secret_place(&id.to_string()), secret)),
+        secret_sealed: secret
+            .map(|secret| transaction.key.seal_secret(&secret_place(&id.to_string()), secret))
+            .transpose()?,
         created_at: micros(transaction.now),
     };
     name_taken(name, diesel::insert_into(storages::table).values(&row).execute(transaction.connection))?;
@@ -153,7 +155,7 @@ impl Store {
             }
             row.config = to_json("storages.config", &config)?;
             if let Some(secret) = &patch.secret_access_key {
-                row.secret_sealed = Some(transaction.key.seal_secret(&secret_place(&row.id), secret));
+                row.secret_sealed = Some(transaction.key.seal_secret(&secret_place(&row.id), secret)?);
             }
             let update = diesel::update(storages::table.find(&row.id)).set((
                 storages::name.eq(&row.name),

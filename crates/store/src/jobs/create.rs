@@ -142,7 +142,7 @@ impl Store {
             let row = insert_prepared(transaction, new, |transaction, row| {
                 row.datastore_name = Some(draft.name.clone());
                 row.pinned_worker.clone_from(&draft.worker);
-                row.input_sealed = Some(transaction.key.seal(&input_place(&row.id), access.as_bytes()));
+                row.input_sealed = Some(transaction.key.seal(&input_place(&row.id), access.as_bytes())?);
                 Ok(())
             })?;
             row.into_job(transaction.connection)

@@ -165,6 +165,19 @@ on_both! {
         assert_eq!(storage.id, first.storage_id);
     }
 
+    fn a_worker_that_has_just_started_runs_nothing(fixture) {
+        let [shop, other] = ["shop", "other"].map(|name| fixture.datastore(name).id);
+        let backup = fixture.backup(shop);
+        fixture.claim(after(1));
+        fixture.backup(other);
+        let elsewhere = fixture.store.job_claim(&worker("w2"), LEASE_SECONDS, after(1)).unwrap().unwrap();
+        assert_eq!(fixture.store.job_abandon_all_of("w1", after(2)).unwrap(), [backup.job_id]);
+        assert!(fixture.store.job_abandon_all_of("w1", after(2)).unwrap().is_empty());
+        assert_eq!(fixture.store.backup_get(backup.id).unwrap().status, JobStatus::Pending);
+        assert_eq!(fixture.store.job_get(elsewhere.job_id).unwrap().status, JobStatus::Running);
+        assert_eq!(fixture.claim(after(3)).attempt, 2);
+    }
+
     fn workers_are_listed_with_what_they_run(fixture) {
         let datastore = fixture.datastore("shop");
         let backup = fixture.backup(datastore.id);

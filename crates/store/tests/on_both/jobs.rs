@@ -71,6 +71,26 @@ on_both! {
         }
     }
 
+    fn f16_the_database_itself_refuses_a_second_change(fixture) {
+        use diesel::connection::SimpleConnection;
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.backup(datastore.id);
+        let second = format!(
+            "insert into jobs (id, kind, exclusive, visible, status, attempt, cancel_requested, datastore_id, steps, last_line, created_at) \
+             select 'second', kind, exclusive, visible, 'pending', attempt, cancel_requested, datastore_id, steps, last_line, created_at \
+             from jobs where id = '{}'",
+            backup.job_id
+        );
+        let again = || crate::fixture::raw(&fixture.url, |sqlite| sqlite.batch_execute(&second), |postgres| postgres.batch_execute(&second));
+        let refused = again();
+        assert!(
+            matches!(&refused, Err(diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::UniqueViolation, _))),
+            "{refused:?}"
+        );
+        fixture.store.job_cancel(backup.job_id, after(1)).unwrap();
+        again().unwrap();
+    }
+
     fn f04_a_waiting_job_is_cancelled_at_once_and_again_is_fine(fixture) {
         let datastore = fixture.datastore("shop");
         let backup = fixture.backup(datastore.id);
