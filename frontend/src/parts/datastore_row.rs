@@ -99,6 +99,9 @@ fn trend(datastore: &Datastore) -> AnyView {
         return view! { <span class="muted">"–"</span> }.into_any();
     }
     let newest = sizes.last().and_then(|size| u64::try_from(*size).ok()).map(format::bytes);
+    if sizes.len() == 1 {
+        return view! { <span class="nowrap">{newest}</span> }.into_any();
+    }
     view! { <Sparkline sizes /> <span class="cell-sub">{newest}</span> }.into_any()
 }
 
