@@ -31,9 +31,9 @@ pub(super) enum Ending {
 }
 
 impl Ending {
-    /// From a line such as `SYNC sent to master, writing 172 bytes to '-'`.
+    /// From a line such as `SYNC sent to master, writing 172 bytes to '-'`; `valkey-cli` says `primary`.
     pub(super) fn of_line(line: &str) -> Option<Self> {
-        let (_, rest) = line.split_once("SYNC sent to master, writing ")?;
+        let (_, rest) = line.split_once("SYNC sent to ")?.1.split_once(", writing ")?;
         if rest.contains("until EOF marker") {
             return Some(Self::Marker);
         }
@@ -227,6 +227,8 @@ mod tests {
         let marker = "SYNC sent to master, writing bytes of bulk transfer until EOF marker to '-'";
         assert_eq!(Ending::of_line(marker), Some(Ending::Marker));
         assert_eq!(Ending::of_line("SYNC sent to master, writing 172 bytes to '-'"), Some(Ending::Length(172)));
+        let valkey = "SYNC sent to primary, writing bytes of bulk transfer until EOF marker to '-'";
+        assert_eq!(Ending::of_line(valkey), Some(Ending::Marker));
         assert_eq!(Ending::of_line("sending REPLCONF capa eof"), None);
     }
 }

@@ -106,11 +106,15 @@ async fn reasons_against_a_restore_in_place_are_told() {
     let inspection = inspect(&access(Engine::Mariadb, server_with_backtick.port)).await;
     assert_eq!(only_error(&inspection).0, "engine_tool_failed");
 
-    let outside = testkit::scratch_directory("undo").expect("a directory");
+    let outside = testkit::scratch_directory("system").expect("a directory");
     std::os::unix::fs::chown(&outside, Some(owner.uid()), Some(owner.gid())).expect("its owner");
-    let server = MariaDb::builder().setting("innodb-undo-directory", &outside.display().to_string()).start();
-    let server = server.expect("start");
+    let second = outside.join("ibdata2");
+    let server = MariaDb::builder()
+        .setting("innodb-data-home-dir", "")
+        .setting("innodb-data-file-path", &format!("ibdata1:12M;{}:12M:autoextend", second.display()))
+        .start()
+        .expect("start");
     let capabilities = inspect(&access(Engine::Mariadb, server.port)).await.capabilities;
     let reason = capabilities.restore_in_place_reason.expect("a reason");
-    assert!(reason.contains("innodb_undo_directory"), "{reason}");
+    assert!(reason.contains("innodb_data_file_path") && reason.contains("ibdata2"), "{reason}");
 }

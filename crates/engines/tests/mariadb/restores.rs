@@ -192,7 +192,7 @@ async fn f66_damaged_data_does_not_pass_the_probe() {
     assert_eq!(testkit::processes_below(&without_system.directory), Vec::<u32>::new());
 
     let mut newer = manifest.clone();
-    newer.engine_version = "11.8.6-MariaDB".into();
+    newer.engine_version = "99.1.2-MariaDB".into();
     let error = driver.probe_staged(&staged(&newer)).await.expect_err("another series");
     assert_eq!(error.code(), ErrorCode::IncompatibleEngineVersion);
 }

@@ -89,8 +89,8 @@ async fn wrong_addresses_passwords_and_engines_are_told_apart() {
         refusal.detail
     };
     let valkey = Valkey::start().expect("start");
-    assert!(refused(Engine::Redis, valkey.port).await.contains("Valkey 9."));
-    assert!(refused(Engine::Valkey, server.port).await.contains("Redis 7."));
+    assert!(refused(Engine::Redis, valkey.port).await.contains("Valkey "));
+    assert!(refused(Engine::Valkey, server.port).await.contains("Redis "));
     let mariadb = testkit::MariaDb::start().expect("start");
     assert!(refused(Engine::Redis, mariadb.port).await.contains("MariaDB"));
     assert_eq!(mariadb.sql("show status like 'Aborted_connects'").map(|row| row.is_empty()).ok(), Some(false));
