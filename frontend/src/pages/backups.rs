@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::datastore::{BackupTabs, CurrentDatastore};
 use crate::parts::backup_row::{BackupDialogs, BackupRow};
-use crate::parts::datastore_row::{BackUpNow, backup_obstacle};
 use crate::parts::delete_backup::DeleteBackup;
 use crate::parts::empty::Empty;
 use crate::parts::more::More;
@@ -52,7 +51,11 @@ fn Backups(id: Uuid) -> impl IntoView {
             <SkeletonRows />
         </Show>
         <Show when=move || empty.get()>
-            <Nothing id />
+            <Empty
+                icon="backup"
+                title="No backup yet"
+                text="“Back up now” copies the whole server while it runs, compressed and checked, into the storage. From then on it can be restored from here."
+            />
         </Show>
         <Show when=move || filled.get()>
             <div class:stale=move || list.slow.get()>
@@ -106,23 +109,6 @@ fn Table(list: RwSignal<Option<Listed<Backup>>>, dialogs: BackupDialogs) -> impl
                 </table>
             </div>
         </div>
-    }
-}
-
-/// No backup yet.
-#[component]
-fn Nothing(id: Uuid) -> impl IntoView {
-    let current = expect_context::<CurrentDatastore>();
-    let obstacle =
-        Signal::derive(move || current.datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
-    view! {
-        <Empty
-            icon="backup"
-            title="No backup yet"
-            text="A full backup copies the whole server while it runs, compressed and checked, into the storage. It can be restored from here with two clicks."
-        >
-            <BackUpNow id obstacle />
-        </Empty>
     }
 }
 

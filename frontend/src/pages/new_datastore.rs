@@ -167,10 +167,10 @@ pub fn TestResult(tested: RwSignal<Option<Tested>>) -> impl IntoView {
 /// Puts the focus on the first field that something is said against.
 pub fn focus_first_problem() {
     request_animation_frame(|| {
-        if let Ok(Some(field)) = document().query_selector("[aria-invalid=true]") {
-            if let Some(field) = field.dyn_ref::<web_sys::HtmlElement>() {
-                let _ = field.focus();
-            }
+        if let Ok(Some(field)) = document().query_selector("[aria-invalid=true]")
+            && let Some(field) = field.dyn_ref::<web_sys::HtmlElement>()
+        {
+            let _ = field.focus();
         }
     });
 }

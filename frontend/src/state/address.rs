@@ -10,7 +10,7 @@ pub const JOB: &str = "job";
 
 /// A function that changes one parameter of the address and keeps the rest. `None` takes it away. With `replace` the
 /// browser's "back" does not stop at the old address.
-pub fn use_set_query() -> impl Fn(&str, Option<String>, bool) + Clone + Copy + Send + Sync + 'static {
+pub fn use_set_query() -> impl Fn(&str, Option<String>, bool) + Copy + Send + Sync + 'static {
     let navigate = StoredValue::new_local(use_navigate());
     let location = use_location();
     move |name: &str, value: Option<String>, replace: bool| {
@@ -26,7 +26,7 @@ pub fn use_set_query() -> impl Fn(&str, Option<String>, bool) + Clone + Copy + S
 }
 
 /// A function that opens the panel of a job over the page that is shown.
-pub fn use_open_job() -> impl Fn(Uuid) + Clone + Copy + Send + Sync + 'static {
+pub fn use_open_job() -> impl Fn(Uuid) + Copy + Send + Sync + 'static {
     let set_query = use_set_query();
     move |id| set_query(JOB, Some(id.to_string()), false)
 }
