@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::job::LEASE_SECONDS;
 use store::{Store, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::problem::Chain;
@@ -12,6 +14,9 @@ use crate::state::{State, now};
 
 /// How often leases are looked at.
 const LEASES: Duration = Duration::from_secs(3);
+const WHOLE_LEASE: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs());
+/// A difference between wall clock and monotonic clock that is more than a slow machine.
+const JUMP: TimeDelta = TimeDelta::seconds(5);
 /// How often old rows are deleted.
 const PRUNING: Duration = Duration::from_secs(600);
 /// How long events are kept for clients that reconnect.
@@ -20,13 +25,41 @@ const EVENTS_KEPT: TimeDelta = TimeDelta::days(2);
 /// Runs until the service stops.
 pub(crate) async fn run(state: State, stop: CancellationToken) {
     let mut leases = tokio::time::interval(LEASES);
+    let mut patience = Patience::new();
     let mut pruning = tokio::time::interval(PRUNING);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = leases.tick() => expire_leases(&state).await,
+            _ = leases.tick() => if patience.is_over() {
+                expire_leases(&state).await;
+            },
             _ = pruning.tick() => prune(&state).await,
         }
+    }
+}
+
+/// Leases are counted by the wall clock. After a start and after a jump of that clock, workers that are alive get a whole
+/// lease's time to renew theirs before any counts as run out. // F-43
+struct Patience {
+    until: Instant,
+    last: (Instant, DateTime<Utc>),
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { until: Instant::now() + WHOLE_LEASE, last: (Instant::now(), now()) }
+    }
+
+    fn is_over(&mut self) -> bool {
+        let (instant, wall) = (Instant::now(), now());
+        let passed = TimeDelta::from_std(instant - self.last.0).unwrap_or(TimeDelta::MAX);
+        let jump = ((wall - self.last.1) - passed).abs();
+        self.last = (instant, wall);
+        if jump > JUMP {
+            tracing::warn!(seconds = jump.num_seconds(), "the clock jumped; workers get time to renew their leases");
+            self.until = instant + WHOLE_LEASE;
+        }
+        instant >= self.until
     }
 }
 

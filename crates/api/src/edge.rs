@@ -28,6 +28,7 @@ pub(crate) async fn answer(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let started = Instant::now();
+    let _in_flight = state.metrics.begin_request();
     let method = request.method().clone();
     let context = RequestContext { id: Uuid::now_v7().to_string(), instance: request.path().to_owned() };
     if method == Method::HEAD {

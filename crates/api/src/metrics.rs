@@ -16,6 +16,16 @@ pub(crate) struct Metrics {
     client_error: AtomicU64,
     server_error: AtomicU64,
     microseconds: AtomicU64,
+    in_flight: AtomicU64,
+}
+
+/// Counts a request as being answered until it is dropped: after the answer, or when the caller hung up.
+pub(crate) struct InFlight<'a>(&'a AtomicU64);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What the control database holds.
@@ -29,6 +39,12 @@ pub(crate) struct Inventory {
 }
 
 impl Metrics {
+    /// A request has come.
+    pub(crate) fn begin_request(&self) -> InFlight<'_> {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(&self.in_flight)
+    }
+
     pub(crate) fn count_request(&self, status: StatusCode, duration: Duration) {
         let class = match status.as_u16() / 100 {
             1 => &self.informational,
@@ -64,6 +80,8 @@ impl Metrics {
             requests.iter().map(|(label, count)| (label.as_str(), *count as f64)).collect();
         page.metric("holdfast_http_requests_total", "counter", "Requests answered, by status.", &requests);
         let seconds = self.microseconds.load(Ordering::Relaxed) as f64 / 1e6;
+        let in_flight = self.in_flight.load(Ordering::Relaxed) as f64;
+        page.metric("holdfast_http_requests_in_flight", "gauge", "Requests being answered.", &[("", in_flight)]);
         page.header("holdfast_http_request_duration_seconds", "summary", "How long requests took.");
         page.line("holdfast_http_request_duration_seconds_sum", "", seconds);
         page.line("holdfast_http_request_duration_seconds_count", "", total as f64);

@@ -119,6 +119,8 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     .disable_signals()
     .client_request_timeout(HEAD_ARRIVAL)
     .keep_alive(KEEP_ALIVE)
+    // A worker that hangs up while its claim waits must not be given a job any more.
+    .h1_allow_half_closed(false)
     .bind(listen)
     .map_err(bind)?;
     let address = server.addrs().first().copied().unwrap_or(listen);
@@ -140,6 +142,12 @@ impl Running {
     /// Where the service listens: with the port that was taken when 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends event streams and waiting claims, and leaves everything else working: a worker in the same process can report
+    /// its last results before [`Running::stop`].
+    pub fn begin_stop(&self) {
+        self.state.stop.cancel();
     }
 
     /// Stops: takes no new connections, ends event streams and waiting claims, and lets requests finish for at most `grace`.

@@ -98,30 +98,33 @@ pub(crate) async fn backup_create(
     .await
 }
 
-/// The method and type that were asked for, or the server's own default. What a server can do is what a worker said.
+/// The method and type that were asked for, or the server's own default.
+///
+/// What a server can do is what a worker found. Where the last look found nothing, it may have been mended since: a full
+/// backup by the engine's own method is tried, and its job tells what is still wrong.
 fn choose(datastore: &Datastore, asked: &BackupCreate) -> Result<(Method, BackupType), ApiProblem> {
     let refuse = |detail: String, pointer| Err(ApiProblem::new(ErrorCode::UnsupportedMethod, detail).at(pointer));
-    let methods = &datastore.capabilities.methods;
-    let capability = match asked.method {
+    let fallback = datastore.engine.default_method().map(|method| (method, [BackupType::Full].as_slice()));
+    let mut methods: Vec<(Method, &[BackupType])> =
+        datastore.capabilities.methods.iter().map(|known| (known.method, known.types.as_slice())).collect();
+    if methods.is_empty() {
+        methods.extend(fallback);
+    }
+    let chosen = match asked.method {
         None => methods.first(),
-        Some(method) => methods.iter().find(|capability| capability.method == method),
+        Some(method) => methods.iter().find(|(known, _)| *known == method),
     };
-    let Some(capability) = capability else {
-        let names: Vec<&str> = methods.iter().map(|capability| capability.method.as_str()).collect();
-        return match names.as_slice() {
-            [] => refuse(
-                "No worker has found a method that works on this datastore. Test it; the findings tell what is missing.".to_owned(),
-                "/method",
-            ),
-            names => refuse(format!("The methods that work on this datastore: {}.", names.join(", ")), "/method"),
-        };
+    let Some((method, types)) = chosen else {
+        let names: Vec<&str> = methods.iter().map(|(known, _)| known.as_str()).collect();
+        let known = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
+        return refuse(format!("The methods that work on this datastore: {known}."), "/method");
     };
     let backup_type = asked.backup_type.unwrap_or(BackupType::Full);
-    if !capability.types.contains(&backup_type) {
-        let names: Vec<&str> = capability.types.iter().map(|known| known.as_str()).collect();
-        return refuse(format!("The types that {} makes here: {}.", capability.method, names.join(", ")), "/type");
+    if !types.contains(&backup_type) {
+        let names: Vec<&str> = types.iter().map(|known| known.as_str()).collect();
+        return refuse(format!("The types that {method} makes here: {}.", names.join(", ")), "/type");
     }
-    Ok((capability.method, backup_type))
+    Ok((*method, backup_type))
 }
 
 /// Read a backup

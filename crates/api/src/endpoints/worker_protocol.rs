@@ -37,12 +37,16 @@ pub(crate) async fn worker_claim(
     state: State,
     body: Body<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, ApiProblem> {
-    let ClaimRequest { worker, wait_seconds } = body.value;
+    let ClaimRequest { worker, wait_seconds, has_just_started } = body.value;
     if let Err(error) = validate_name(&worker.name) {
         return Err(ApiProblem::invalid_field("/worker/name", error.to_string()));
     }
     if wait_seconds > MAX_WAIT_SECONDS {
         return Err(ApiProblem::invalid_field("/wait_seconds", format!("must be at most {MAX_WAIT_SECONDS}")));
+    }
+    if has_just_started {
+        let name = worker.name.clone();
+        state.change(move |store| store.job_abandon_all_of(&name, now())).await?;
     }
     let deadline = Instant::now() + Duration::from_secs(wait_seconds);
     let mut changed = state.changes.subscribe();

@@ -73,7 +73,7 @@ async fn f61_f64_each_refusal_has_its_code_and_touches_nothing() {
         (shop, order(json!({"confirm": "shop "})), 422, "confirmation_mismatch", "/confirm"),
         (shop, order(json!({"confirm": null})), 422, "confirmation_mismatch", "/confirm"),
         (shop, json!({"target": {"kind": "in_place"}}), 422, "confirmation_mismatch", "/confirm"),
-        (shop, order(json!({"target": {"kind": "moon"}})), 422, "validation_failed", "/target"),
+        (shop, order(json!({"target": {"kind": "moon"}})), 422, "validation_failed", "/target/kind"),
         (shop, order(json!({"colour": "red"})), 422, "validation_failed", "/colour"),
         (no_service, order(json!({"confirm": "no-service"})), 409, "service_control_missing", ""),
         (newer, order(json!({"confirm": "newer"})), 409, "incompatible_engine_version", ""),
