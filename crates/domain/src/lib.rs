@@ -41,8 +41,8 @@ pub use recurrence::Recurrence;
 pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget};
 pub use restore_plan::{Obstacle, RestorePlan};
 pub use schedule::{
-    Frequency, LastRun, PreviewRequest, PreviewResponse, RunStatus, Schedule, ScheduleCreate, ScheduleDraft, SchedulePatch,
-    ScheduleRules, ScheduleRun, ScheduleStatus, SchedulerSettings,
+    Frequency, LastRun, PreviewRequest, PreviewResponse, RunStatus, Schedule, ScheduleCreate, ScheduleDraft,
+    SchedulePatch, ScheduleRules, ScheduleRun, ScheduleStatus, SchedulerSettings,
 };
 pub use secret::Secret;
 pub use storage::{Storage, StorageAccess, StorageConfig, StorageCreate, StoragePatch};

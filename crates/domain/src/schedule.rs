@@ -20,9 +20,11 @@ pub use validation::{ScheduleDraft, ScheduleRules};
 
 use crate::engine::named_enum;
 use crate::problem::FieldError;
-use crate::recurrence::Recurrence;
+use crate::recurrence::{Recurrence, RecurrenceError};
 use crate::{BackupType, Method};
 
+/// When a new datastore's first schedule makes full backups.
+pub const DEFAULT_RECURRENCE: &str = "TZ=UTC 0 5 * * *";
 /// How many runs a preview shows unless asked otherwise.
 pub const PREVIEW_COUNT: u32 = 5;
 /// How many runs a preview shows at most.
@@ -67,6 +69,15 @@ impl Schedule {
     /// The value of the `ETag` header that answers this schedule.
     pub fn etag(&self) -> String {
         format!("\"{}\"", self.version)
+    }
+
+    /// What an edit begins with.
+    ///
+    /// # Errors
+    /// When the recurrence can't be read.
+    pub fn draft(&self) -> Result<ScheduleDraft, RecurrenceError> {
+        let recurrence = self.recurrence.parse()?;
+        Ok(ScheduleDraft { method: self.method, backup_type: self.backup_type, recurrence })
     }
 }
 

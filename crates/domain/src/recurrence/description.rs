@@ -33,7 +33,7 @@ fn describe_expression(expression: &CronExpression, zone: Tz) -> String {
     let (minutes, hours) = (expression.set(CronField::Minute), expression.set(CronField::Hour));
     let is_hourly = hours.is_full() || (minutes.single().is_some() && hours.even_step().is_some());
     let days = days(expression);
-    if !is_hourly && minutes.len() * hours.len() <= LISTED_TIMES {
+    if !is_hourly && minutes.count() * hours.count() <= LISTED_TIMES {
         let times: Vec<String> = hours
             .values()
             .flat_map(|hour| minutes.values().map(move |minute| format!("{hour:02}:{minute:02}")))

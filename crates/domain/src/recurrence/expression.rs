@@ -101,12 +101,13 @@ impl CronExpression {
         within_day.map_or(over_days, |minutes| minutes.min(over_days))
     }
 
-    /// The shortest distance of two days that match; looked for over 28 years, after which weekdays repeat.
+    /// The shortest distance of two days that match; looked for over the 28 years after which weekdays repeat,
+    /// and as many more as two matches can be apart.
     fn shortest_distance_days(&self) -> u32 {
         let Some(start) = NaiveDate::from_ymd_opt(2000, 1, 1) else { return 1 };
         let mut previous = None;
-        let mut shortest = 366 * 8;
-        for (day, date) in (0..28 * 366).zip(start.iter_days()) {
+        let mut shortest = 40 * 366;
+        for (day, date) in (0..40 * 366).zip(start.iter_days()) {
             if self.matches_date(date) {
                 shortest = previous.map_or(shortest, |previous: u32| shortest.min(day - previous));
                 previous = Some(day);

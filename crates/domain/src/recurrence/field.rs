@@ -119,7 +119,7 @@ impl FieldSet {
         (0..u64::BITS).filter(move |&value| self.contains(value))
     }
 
-    pub const fn len(self) -> u32 {
+    pub const fn count(self) -> u32 {
         self.bits.count_ones()
     }
 
@@ -131,20 +131,20 @@ impl FieldSet {
     /// Whether every value of the field is in it.
     pub fn is_full(self) -> bool {
         let (low, high) = self.field.bounds();
-        self.len() == high - low + 1
+        self.count() == high - low + 1
     }
 
     /// The value, when it is the only one.
     pub const fn single(self) -> Option<u32> {
-        if self.len() == 1 { Some(self.bits.trailing_zeros()) } else { None }
+        if self.count() == 1 { Some(self.bits.trailing_zeros()) } else { None }
     }
 
     /// The distance n, when the values are 0, n, 2n, … with the same distance from the last one round to the first.
     /// That holds for minutes and hours; a step of days begins anew with each month and has no such distance.
     pub fn even_step(self) -> Option<u32> {
         let (low, high) = self.field.bounds();
-        let step = (high + 1).checked_div(self.len()).filter(|step| step * self.len() == high + 1)?;
-        (low == 0 && self.len() > 1 && self.values().all(|value| value % step == 0)).then_some(step)
+        let step = (high + 1).checked_div(self.count()).filter(|step| step * self.count() == high + 1)?;
+        (low == 0 && self.count() > 1 && self.values().all(|value| value % step == 0)).then_some(step)
     }
 }
 

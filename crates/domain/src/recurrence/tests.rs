@@ -222,6 +222,7 @@ fn distances_of_runs_are_known() {
         ("TZ=UTC 0 5 * * 1,4", 3 * 1_440),
         ("TZ=UTC 0 5 1,31 * *", 1_440),
         ("TZ=UTC 0 5 1 * *", 28 * 1_440),
+        ("TZ=UTC 0 5 3 12 */5", 366 * 1_440),
         ("TZ=UTC 0 5 29 2 *", (366 + 3 * 365) * 1_440),
         ("TZ=UTC @every 5 hours from 2026-11-22T01:30", 300),
         ("TZ=UTC @every 3 days from 2026-11-22T01:30", 3 * 1_440),

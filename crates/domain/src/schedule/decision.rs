@@ -8,6 +8,9 @@
 //!    starts one only if the record is at attempt n. The other actions never touch a record whose backup was started,
 //!    except [`Action::RetryAt`] and [`Action::GiveUp`]. // F-13
 //!
+//! A schedule is decided about when its [`Decision::wake_at`] has come, when its datastore gets free, when a backup that
+//! it started ends, and when `handled_until` is more than [`CLOCK_TOLERANCE`] in the future, which is a clock that went back.
+//!
 //! So no due time is started twice, whatever the clock does and however many schedulers run, and none is passed over
 //! without a record. A clock that goes back only makes due times come again, and rule 2 turns those away. // F-43
 
@@ -26,7 +29,7 @@ pub use super::due::MAX_MISSED;
 
 /// How far the clock may go back before due times that were handled are looked at again: more than the clocks of two API
 /// processes differ.
-const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 /// How late a run may start and still not be a late one, where late ones are not caught up.
 const PUNCTUAL: TimeDelta = TimeDelta::minutes(10);
 

@@ -216,3 +216,43 @@ fn a_preview_is_what_the_scheduler_will_do() {
     let five_hundred = PreviewRequest { count: Some(500), ..daily };
     assert_eq!(five_hundred.answer(now()).unwrap().next_runs.len(), 500);
 }
+
+#[test]
+fn a_schedule_on_the_wire_is_as_documented() {
+    let recurrence: Recurrence = DEFAULT_RECURRENCE.parse().unwrap();
+    let schedule = Schedule {
+        id: Uuid::from_u128(1),
+        datastore_id: Uuid::from_u128(2),
+        method: Method::Mariabackup,
+        backup_type: BackupType::Full,
+        status: ScheduleStatus::Active,
+        recurrence: recurrence.to_string(),
+        frequency: Frequency::of(&recurrence, BackupType::Full),
+        description: recurrence.description(),
+        version: 3,
+        created_at: now(),
+        updated_at: now(),
+        next_run_at: recurrence.next_run(now()),
+        last_run: Some(LastRun { at: now(), backup_id: None, status: RunStatus::Missed }),
+    };
+    assert_eq!(
+        serde_json::to_value(&schedule).unwrap(),
+        serde_json::json!({
+            "id": "00000000-0000-0000-0000-000000000001",
+            "datastore_id": "00000000-0000-0000-0000-000000000002",
+            "method": "mariabackup",
+            "type": "full",
+            "status": "active",
+            "recurrence": "TZ=UTC 0 5 * * *",
+            "frequency": {"kind": "daily", "every": 1, "at": "05:00", "time_zone": "UTC"},
+            "description": "At 05:00 UTC, every day",
+            "version": 3,
+            "created_at": "2026-11-22T08:30:15Z",
+            "updated_at": "2026-11-22T08:30:15Z",
+            "next_run_at": "2026-11-23T05:00:00Z",
+            "last_run": {"at": "2026-11-22T08:30:15Z", "backup_id": null, "status": "missed"},
+        })
+    );
+    assert_eq!(schedule.etag(), "\"3\"");
+    assert_eq!(schedule.draft().unwrap().recurrence, recurrence);
+}
