@@ -1,6 +1,8 @@
 //! Tests of the whole crate on real directories, and what they share.
 
 mod broken_objects;
+mod bucket_service;
+mod buckets;
 mod commits;
 mod deletions;
 mod failing_store;
