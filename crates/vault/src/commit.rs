@@ -1,6 +1,7 @@
 //! The commit point of a backup: its manifest appears, whole and once, after every object was confirmed again.
 
 use domain::manifest::{MANIFEST_NAME, Manifest, StreamRecord};
+use object_store::ObjectStoreExt;
 
 use crate::error::VaultError;
 use crate::key::object_path;
@@ -21,16 +22,32 @@ impl BackupWriter {
     pub async fn commit(self, manifest: Manifest) -> Result<(), VaultError> {
         match self.try_commit(&manifest).await {
             Ok(()) => Ok(()),
-            Err(error) => {
-                // The answer may have been lost on its way, and the manifest be there nevertheless. // F-23
-                match self.vault.read_manifest(&self.folder).await {
-                    Ok(found) if found == manifest => return Ok(()),
-                    Ok(_) | Err(VaultError::ManifestMissing { .. }) => self.abort().await,
-                    Err(doubt) => tracing::warn!(error = %doubt, "can't tell whether the manifest was written"),
+            Err(error) => self.undo_commit(&manifest, error).await,
+        }
+    }
+
+    /// Finds out what a failed commit has left, and leaves nothing if that can be.
+    async fn undo_commit(self, manifest: &Manifest, error: VaultError) -> Result<(), VaultError> {
+        match self.vault.read_manifest(&self.folder).await {
+            Ok(found) if found == *manifest => {
+                // On a network the answer may have been lost, and a repeated request then finds its own work. // F-23
+                if self.vault.root.is_none() || matches!(error, VaultError::ManifestExists { .. }) {
+                    return Ok(());
                 }
-                Err(error)
+                // The disk did not confirm it, so a power cut could still take it away. // F-41
+                let path = object_path(&self.folder, MANIFEST_NAME)?;
+                if let Err(error) = self.vault.store.delete(&path).await {
+                    tracing::warn!(%path, %error, "could not take back an unconfirmed manifest");
+                } else {
+                    self.abort().await;
+                }
+            }
+            Ok(_) | Err(VaultError::ManifestMissing { .. }) => self.abort().await,
+            Err(doubt) => {
+                tracing::warn!(folder = self.folder, error = %doubt, "can't tell whether the manifest was written");
             }
         }
+        Err(error)
     }
 
     async fn try_commit(&self, manifest: &Manifest) -> Result<(), VaultError> {

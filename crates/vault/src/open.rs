@@ -57,6 +57,13 @@ impl Vault {
         Ok(Self { store: Arc::new(store), durable, root: Some(Arc::new(root)) })
     }
 
+    /// A storage without files, as a bucket is.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        Self { durable: Arc::clone(&store), store, root: None }
+    }
+
     /// The same storage seen through `wrap`, by which tests make operations fail.
     #[cfg(test)]
     pub(crate) fn wrapped(&self, wrap: impl Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>) -> Self {

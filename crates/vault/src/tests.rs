@@ -13,6 +13,7 @@ mod nth_failure;
 mod round_trips;
 mod streams;
 mod sweeps;
+mod sync_failures;
 
 use std::path::PathBuf;
 
