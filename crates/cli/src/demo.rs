@@ -16,7 +16,7 @@ mod shop;
 use crate::arguments::DemoArguments;
 use crate::failure::Failure;
 use crate::files::default_data_directory;
-use crate::serve::{ControlPlane, ControlPlaneOptions, wait_for_end};
+use crate::serve::{ControlPlane, ControlPlaneOptions};
 use crate::signals::shutdown_token;
 use place::Place;
 
@@ -47,16 +47,16 @@ pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
             println!("Holdfast's demo is ready at http://{}", control_plane.address());
             shop.describe();
             let trade = tokio::spawn(shop.trade(shutdown.clone()));
-            let ended = wait_for_end(Some(worker), shutdown).await;
+            let ended = control_plane.wait_for_end(Some(worker), shutdown).await;
             trade.await.map_err(|error| Failure::other("the demo's trade", error))?;
             ended
         }
         Some(Err(failure)) => {
             shutdown.cancel();
-            wait_for_end(Some(worker), shutdown).await?;
+            control_plane.wait_for_end(Some(worker), shutdown).await?;
             Err(failure)
         }
-        None => wait_for_end(Some(worker), shutdown).await,
+        None => control_plane.wait_for_end(Some(worker), shutdown).await,
     };
     let stopped = engines::service::stop_all_process_services().await;
     control_plane.stop().await;

@@ -38,8 +38,9 @@ pub fn random_word(length: usize) -> String {
 /// # Errors
 /// When it can't be read, is empty, or others may read it.
 pub fn read_secret(path: &Path) -> Result<Secret, Failure> {
-    let failed =
-        |error: io::Error| Failure::configuration(format!("Could not read {}: {error}", path.display()), "Check the path.");
+    let failed = |error: io::Error| {
+        Failure::configuration(format!("Could not read {}: {error}", path.display()), "Check the path.")
+    };
     let text = fs::read_to_string(path).map_err(failed)?;
     if fs::metadata(path).map_err(failed)?.mode() & 0o077 != 0 {
         return Err(Failure::configuration(

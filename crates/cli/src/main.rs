@@ -47,7 +47,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn print_openapi() -> Result<(), Failure> {
-    let text = api::openapi().to_pretty_json().map_err(|error| Failure::other("writing the OpenAPI document", error))?;
+    let text =
+        api::openapi().to_pretty_json().map_err(|error| Failure::other("writing the OpenAPI document", error))?;
     println!("{text}");
     Ok(())
 }

@@ -41,8 +41,8 @@ impl ControlPlane {
         make_directory(&directory, 0o700)?;
         let key_file = options.master_key_file.unwrap_or_else(|| directory.join("master.key"));
         let url = options.database_url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned());
-        let key = MasterKey::load_or_create(&key_file)
-            .map_err(|error| Failure::other("opening the master key", error))?;
+        let key =
+            MasterKey::load_or_create(&key_file).map_err(|error| Failure::other("opening the master key", error))?;
         let store = tokio::task::spawn_blocking(move || Store::open(&url, key))
             .await
             .map_err(|error| Failure::other("opening the control database", error))?
@@ -91,6 +91,28 @@ impl ControlPlane {
         tokio::spawn(run_worker(config, shutdown))
     }
 
+    /// Waits for the shutdown, or for a worker that ended by itself; then for the worker's orderly end, during which the
+    /// service goes on to hear its results.
+    pub async fn wait_for_end(
+        &self,
+        worker: Option<JoinHandle<anyhow::Result<()>>>,
+        shutdown: CancellationToken,
+    ) -> Result<(), Failure> {
+        let Some(mut worker) = worker else {
+            shutdown.cancelled().await;
+            return Ok(());
+        };
+        let ended = tokio::select! {
+            ended = &mut worker => ended,
+            () = shutdown.cancelled() => {
+                self.service.begin_stop();
+                worker.await
+            }
+        };
+        shutdown.cancel();
+        ended.map_err(|error| Failure::other("the worker", error))?.map_err(Failure::from)
+    }
+
     /// Ends the service; open requests get a few seconds.
     pub async fn stop(self) {
         self.service.stop(STOP_GRACE).await;
@@ -118,25 +140,7 @@ pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     .await?;
     println!("Holdfast is ready at http://{}", control_plane.address());
     let worker = (!arguments.no_worker).then(|| control_plane.start_worker(shutdown.clone()));
-    wait_for_end(worker, shutdown).await?;
+    let ended = control_plane.wait_for_end(worker, shutdown).await;
     control_plane.stop().await;
-    Ok(())
-}
-
-/// Waits for the shutdown, or for a worker that ended by itself; then for the worker's orderly end.
-pub async fn wait_for_end(
-    worker: Option<JoinHandle<anyhow::Result<()>>>,
-    shutdown: CancellationToken,
-) -> Result<(), Failure> {
-    match worker {
-        Some(worker) => {
-            let ended = worker.await;
-            shutdown.cancel();
-            ended.map_err(|error| Failure::other("the worker", error))?.map_err(Failure::from)
-        }
-        None => {
-            shutdown.cancelled().await;
-            Ok(())
-        }
-    }
+    ended
 }

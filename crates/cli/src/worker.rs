@@ -51,7 +51,10 @@ fn labels(pairs: &[String]) -> Result<BTreeMap<String, String>, Failure> {
         .iter()
         .map(|pair| match pair.split_once('=') {
             Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-            _ => Err(Failure::configuration(format!("The label {pair:?} is not KEY=VALUE."), "Give --label site=berlin.")),
+            _ => Err(Failure::configuration(
+                format!("The label {pair:?} is not KEY=VALUE."),
+                "Give --label site=berlin.",
+            )),
         })
         .collect()
 }

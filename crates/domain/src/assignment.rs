@@ -35,6 +35,10 @@ pub struct ClaimRequest {
     pub worker: WorkerIdentity,
     /// How long the answer may wait for a job, in seconds, at most 30.
     pub wait_seconds: u64,
+    /// Whether the worker has just started and runs nothing: jobs that an earlier process of this name held are taken
+    /// back at once instead of when their leases end.
+    #[serde(default)]
+    pub has_just_started: bool,
 }
 
 /// The answer to a claim.

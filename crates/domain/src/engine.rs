@@ -81,6 +81,16 @@ impl Engine {
         }
     }
 
+    /// The method that backs it up unless asked otherwise; null where none is supported yet.
+    pub const fn default_method(self) -> Option<Method> {
+        match self {
+            Self::Postgresql => Some(Method::PgBasebackup),
+            Self::Mariadb => Some(Method::Mariabackup),
+            Self::Redis | Self::Valkey => Some(Method::Rdb),
+            Self::Mysql | Self::Mssql => None,
+        }
+    }
+
     /// The TCP port that the engine listens on unless told otherwise.
     pub const fn default_port(self) -> u16 {
         match self {

@@ -2,7 +2,7 @@
 
 use chrono::Utc;
 use domain::assignment::{BackupSummary, BackupTask, DatastoreAccess, TaskResult};
-use domain::manifest::{FORMAT_VERSION, backup_folder};
+use domain::manifest::{FORMAT_VERSION, StreamRecord, backup_folder};
 use domain::{ErrorCode, JobError, Manifest, StorageAccess, format};
 use engines::{BackupFacts, BackupRequest};
 use vault::{BackupWriter, Vault, WriteOptions};
@@ -127,6 +127,7 @@ fn manifest_of(
     let streams = writer.streams().to_vec();
     let original_size_bytes = streams.iter().map(|stream| stream.original_size_bytes).sum();
     let size_bytes = streams.iter().flat_map(|stream| &stream.objects).map(|object| object.size_bytes).sum();
+    let restore_commands = commands_from_folder(facts.restore_commands, &streams);
     Manifest {
         format_version: FORMAT_VERSION,
         written_by: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,10 +151,19 @@ fn manifest_of(
         size_bytes,
         original_size_bytes,
         unpacked_size_bytes: facts.unpacked_size_bytes.unwrap_or(original_size_bytes),
-        restore_commands: facts.restore_commands,
+        restore_commands,
         engine_facts: facts.engine_facts,
         unknown: Default::default(),
     }
+}
+
+/// An engine's commands start from where the objects are: of a later attempt that is a folder of its own.
+fn commands_from_folder(mut commands: Vec<String>, streams: &[StreamRecord]) -> Vec<String> {
+    let key = streams.iter().flat_map(|stream| &stream.objects).map(|object| object.key.as_str()).next();
+    if let Some((folder, _)) = key.and_then(|key| key.rsplit_once('/')) {
+        commands.insert(0, format!("cd {folder}"));
+    }
+    commands
 }
 
 fn summary_of(manifest: &Manifest) -> BackupSummary {

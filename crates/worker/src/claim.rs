@@ -21,8 +21,8 @@ use crate::{backup, deletion, inspection, restore, verification};
 
 /// How many jobs run at once: of different datastores, since each has one at a time.
 const MAX_CONCURRENT_JOBS: usize = 8;
-/// How long a claim waits for a job, in seconds.
-const CLAIM_WAIT_SECONDS: u64 = 10;
+/// How long a claim waits for a job, in seconds: also the longest that an orderly end waits for the claim on its way.
+const CLAIM_WAIT_SECONDS: u64 = 5;
 /// How long the worker waits after the control plane could not be reached.
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// How often what restores set aside is looked through for what may go.
@@ -49,15 +49,18 @@ pub async fn run_worker(config: WorkerConfig, shutdown: CancellationToken) -> an
     prepare_state_directory(&config.state_directory)?;
     restore::recover_all(&config.state_directory).await;
     let permits = Arc::new(Semaphore::new(MAX_CONCURRENT_JOBS));
-    let request = ClaimRequest {
+    let mut request = ClaimRequest {
         worker: WorkerIdentity {
             name: config.name.clone(),
             version: config.version.clone(),
             labels: config.labels.clone(),
         },
         wait_seconds: CLAIM_WAIT_SECONDS,
+        has_just_started: true,
     };
     let mut jobs = JoinSet::new();
+    // Jobs are stopped only once the last claim was answered: given back before, they would come back with it.
+    let stop_jobs = CancellationToken::new();
     let mut swept_at: Option<tokio::time::Instant> = None;
     while !shutdown.is_cancelled() {
         while jobs.try_join_next().is_some() {}
@@ -69,19 +72,16 @@ pub async fn run_worker(config: WorkerConfig, shutdown: CancellationToken) -> an
             permit = permits.clone().acquire_owned() => permit?,
             () = shutdown.cancelled() => break,
         };
-        // A claim is never abandoned half way on purpose: its answer may hold a job. // F-23
-        let claimed = tokio::select! {
-            claimed = config.client.worker_claim(&request) => claimed,
-            () = shutdown.cancelled() => break,
-        };
-        match claimed {
+        // A claim is never abandoned half way: its answer may hold a job, which then is given back at once. // F-23
+        match config.client.worker_claim(&request).await {
             Ok(response) => {
+                request.has_just_started = false;
                 if let Some(assignment) = response.assignment {
                     let client = config.client.clone();
                     let state_directory = config.state_directory.clone();
-                    let shutdown = shutdown.clone();
+                    let stop = stop_jobs.clone();
                     jobs.spawn(async move {
-                        run_job(client, state_directory, assignment, shutdown).await;
+                        run_job(client, state_directory, assignment, stop).await;
                         drop(permit);
                     });
                 }
@@ -95,6 +95,7 @@ pub async fn run_worker(config: WorkerConfig, shutdown: CancellationToken) -> an
             }
         }
     }
+    stop_jobs.cancel();
     while jobs.join_next().await.is_some() {}
     Ok(())
 }
@@ -112,7 +113,7 @@ fn prepare_state_directory(directory: &std::path::Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn run_job(client: Client, state_directory: PathBuf, assignment: Assignment, shutdown: CancellationToken) {
+async fn run_job(client: Client, state_directory: PathBuf, assignment: Assignment, stop: CancellationToken) {
     let (job_id, attempt) = (assignment.job_id, assignment.attempt);
     let kind = assignment.task.kind();
     tracing::info!(job = %job_id, %kind, attempt, "job claimed");
@@ -129,7 +130,7 @@ async fn run_job(client: Client, state_directory: PathBuf, assignment: Assignmen
         let (lease, done) = (lease.clone(), done.clone());
         async move {
             tokio::select! {
-                () = shutdown.cancelled() => lease.stop(StopCause::Shutdown),
+                () = stop.cancelled() => lease.stop(StopCause::Shutdown),
                 () = done.cancelled() => {}
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use client::{Client, ClientError};
 use domain::assignment::Heartbeat;
 use domain::job::HEARTBEAT_SECONDS;
-use domain::{ErrorCode, JobError};
+use domain::{ErrorCode, JobError, Progress};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -97,7 +97,12 @@ impl Lease {
             let before = self.shared.progress.snapshot();
             while waited < Duration::from_secs(interval) {
                 tokio::select! {
-                    () = done.cancelled() => return,
+                    () = done.cancelled() => {
+                        // The last phases belong to the story, whether or not anybody hears it.
+                        let _ = self.heartbeat().await;
+                        return;
+                    }
+                    () = self.shared.progress.phase_begun() => break,
                     () = tokio::time::sleep(NEWS_INTERVAL) => waited += NEWS_INTERVAL,
                 }
                 if !self.shared.log.is_empty() || self.shared.progress.snapshot() != before {
@@ -148,14 +153,18 @@ impl Lease {
     }
 
     async fn heartbeat(&self) -> Result<(), ClientError> {
+        for progress in self.shared.progress.take_report() {
+            self.send(progress).await?;
+        }
+        Ok(())
+    }
+
+    async fn send(&self, progress: Progress) -> Result<(), ClientError> {
         let log_lines = self.shared.log.take();
         // The lease counts from before the question, so that a slow answer never makes it look longer than it is.
         let asked_at = Instant::now();
-        let message = Heartbeat {
-            attempt: self.shared.attempt,
-            progress: Some(self.shared.progress.snapshot()),
-            log_lines: log_lines.clone(),
-        };
+        let message =
+            Heartbeat { attempt: self.shared.attempt, progress: Some(progress), log_lines: log_lines.clone() };
         match self.shared.client.worker_heartbeat(self.shared.job_id, &message).await {
             Ok(answer) => {
                 *self.shared.renewed_at.lock().unwrap_or_else(PoisonError::into_inner) = asked_at;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use domain::Progress;
+use tokio::sync::Notify;
 
 /// The rate is that of the last few seconds, so that it follows what happens.
 const RATE_WINDOW: Duration = Duration::from_secs(8);
@@ -13,6 +14,7 @@ const RATE_WINDOW: Duration = Duration::from_secs(8);
 #[derive(Clone, Default)]
 pub struct ProgressTracker {
     inner: Arc<Mutex<Inner>>,
+    begun: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -21,14 +23,36 @@ struct Inner {
     bytes_done: u64,
     bytes_total: Option<u64>,
     samples: VecDeque<(Instant, u64)>,
+    /// Phases that were left before anybody reported them.
+    unreported: Vec<Progress>,
+    is_reported: bool,
 }
 
 impl ProgressTracker {
     /// Begins a phase; `bytes_total` is null where nobody can tell.
     pub fn begin(&self, phase: &'static str, bytes_total: Option<u64>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        *inner = Inner { phase, bytes_total, ..Inner::default() };
+        let mut unreported = std::mem::take(&mut inner.unreported);
+        if !inner.is_reported && !inner.phase.is_empty() {
+            unreported.push(inner.snapshot());
+        }
+        *inner = Inner { phase, bytes_total, unreported, ..Inner::default() };
         inner.samples.push_back((Instant::now(), 0));
+        self.begun.notify_one();
+    }
+
+    /// Waits for the beginning of a phase that nobody has reported yet.
+    pub async fn phase_begun(&self) {
+        self.begun.notified().await;
+    }
+
+    /// What to report: each phase that was left unreported, in order, and where things stand now.
+    pub fn take_report(&self) -> Vec<Progress> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.is_reported = true;
+        let mut report = std::mem::take(&mut inner.unreported);
+        report.push(inner.snapshot());
+        report
     }
 
     /// Sets how many bytes of this phase are done.
@@ -45,10 +69,15 @@ impl ProgressTracker {
         }
     }
 
-    /// What to report now.
+    /// Where things stand now.
     pub fn snapshot(&self) -> Progress {
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let rate = match (inner.samples.front(), inner.samples.back()) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).snapshot()
+    }
+}
+
+impl Inner {
+    fn snapshot(&self) -> Progress {
+        let rate = match (self.samples.front(), self.samples.back()) {
             (Some((first_at, first)), Some((last_at, last))) if last > first => {
                 let seconds = last_at.duration_since(*first_at).as_secs_f64();
                 (seconds > 0.0).then(|| ((last - first) as f64 / seconds) as u64)
@@ -56,16 +85,15 @@ impl ProgressTracker {
             _ => None,
         };
         // An estimate can be too low: a job that still runs never shows more than its total.
-        let bytes_total = inner.bytes_total.map(|total| total.max(inner.bytes_done));
-        let percent =
-            bytes_total.filter(|total| *total > 0).map(|total| inner.bytes_done as f64 * 100.0 / total as f64);
+        let bytes_total = self.bytes_total.map(|total| total.max(self.bytes_done));
+        let percent = bytes_total.filter(|total| *total > 0).map(|total| self.bytes_done as f64 * 100.0 / total as f64);
         let eta_seconds = match (bytes_total, rate) {
-            (Some(total), Some(rate)) if rate > 0 => Some((total - inner.bytes_done).div_ceil(rate)),
+            (Some(total), Some(rate)) if rate > 0 => Some((total - self.bytes_done).div_ceil(rate)),
             _ => None,
         };
         Progress {
-            phase: inner.phase.to_owned(),
-            bytes_done: inner.bytes_done,
+            phase: self.phase.to_owned(),
+            bytes_done: self.bytes_done,
             bytes_total,
             percent,
             bytes_per_second: rate,
@@ -87,6 +115,18 @@ mod tests {
         assert_eq!(progress.bytes_total, Some(250));
         assert_eq!(progress.percent, Some(100.0));
         assert_eq!(progress.phase, "streaming");
+    }
+
+    #[test]
+    fn a_phase_that_nobody_saw_is_reported_all_the_same() {
+        let tracker = ProgressTracker::default();
+        let phases = |report: Vec<Progress>| report.into_iter().map(|step| step.phase).collect::<Vec<_>>();
+        tracker.begin("checking", None);
+        tracker.begin("fetching", None);
+        assert_eq!(phases(tracker.take_report()), ["checking", "fetching"]);
+        tracker.begin("switching", None);
+        assert_eq!(phases(tracker.take_report()), ["switching"]);
+        assert_eq!(phases(tracker.take_report()), ["switching"]);
     }
 
     #[test]

@@ -105,7 +105,17 @@ impl DemoServer for Postgresql {
     async fn create(&self) -> anyhow::Result<()> {
         let initdb = self
             .tool("initdb")
-            .args(["-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "-A", "scram-sha-256", "--auth-local=trust", "-D"])
+            .args([
+                "-U",
+                "postgres",
+                "-E",
+                "UTF8",
+                "--locale=C.UTF-8",
+                "-A",
+                "scram-sha-256",
+                "--auth-local=trust",
+                "-D",
+            ])
             .arg(self.data());
         run_with_input("initdb", initdb, "").await.map(|_| ())
     }

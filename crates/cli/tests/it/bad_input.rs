@@ -1,7 +1,9 @@
 //! Bad input at every door: a clear error, and nothing lost.
 
 use client::ClientError;
-use domain::{BackupCreate, DatastoreCreate, DatastoreStatus, Engine, ErrorCode, JobStatus, Problem, RestoreTarget, Secret};
+use domain::{
+    BackupCreate, DatastoreCreate, DatastoreStatus, Engine, ErrorCode, JobStatus, Problem, RestoreTarget, Secret,
+};
 
 use crate::plane::Plane;
 use crate::servers::{self, TestServer};
@@ -32,11 +34,8 @@ async fn what_is_wrong_with_a_server_is_found_and_named() {
     assert_eq!(backup.status, JobStatus::Failed);
     assert_eq!(backup.error.map(|error| error.code), Some(ErrorCode::HostUnreachable));
 
-    let elsewhere = DatastoreCreate {
-        name: "elsewhere".to_owned(),
-        data_directory: Some("/usr/share".to_owned()),
-        ..good.clone()
-    };
+    let elsewhere =
+        DatastoreCreate { name: "elsewhere".to_owned(), data_directory: Some("/usr/share".to_owned()), ..good.clone() };
     let refused = plane.client.datastore_create(&elsewhere).await;
     match refused {
         Err(ClientError::Problem(problem)) => assert_eq!(problem.code, ErrorCode::DataDirectoryMismatch),
@@ -78,7 +77,8 @@ async fn f82_hostile_names_travel_unharmed() {
     let (plane, _worker) = Plane::with_worker();
     server.write(1, 20);
     let then = server.fingerprint();
-    for name in ["O'Reilly \"quoted\"", "$(touch /tmp/holdfast-owned) `id`", "Zürich 数据 🗄", "a; rm -rf x | y & z"] {
+    for name in ["O'Reilly \"quoted\"", "$(touch /tmp/holdfast-owned) `id`", "Zürich 数据 🗄", "a; rm -rf x | y & z"]
+    {
         let registration = DatastoreCreate { name: name.to_owned(), ..server.registration() };
         let datastore = plane.client.datastore_create(&registration).await.expect("registered");
         let backup = plane.back_up(datastore.id).await;

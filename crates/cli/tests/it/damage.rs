@@ -33,10 +33,18 @@ async fn f33_a_damaged_backup_is_refused_and_the_live_data_untouched() {
         bytes
     };
     let damages: [(&str, Box<dyn Fn()>, &[ErrorCode]); 5] = [
-        ("truncated", Box::new(|| fs::write(&object, &whole[..whole.len() / 2]).expect("written")), &[ErrorCode::ObjectCorrupted]),
+        (
+            "truncated",
+            Box::new(|| fs::write(&object, &whole[..whole.len() / 2]).expect("written")),
+            &[ErrorCode::ObjectCorrupted],
+        ),
         ("flipped", Box::new(|| fs::write(&object, flipped()).expect("written")), &[ErrorCode::ObjectCorrupted]),
         ("deleted", Box::new(|| fs::remove_file(&object).expect("removed")), &[ErrorCode::ObjectMissing]),
-        ("swapped", Box::new(|| fs::write(&object, fs::read(&other).expect("the other")).expect("written")), &[ErrorCode::ObjectCorrupted]),
+        (
+            "swapped",
+            Box::new(|| fs::write(&object, fs::read(&other).expect("the other")).expect("written")),
+            &[ErrorCode::ObjectCorrupted],
+        ),
         ("emptied", Box::new(|| fs::write(&object, b"").expect("written")), &[ErrorCode::ObjectCorrupted]),
     ];
     for (what, damage, codes) in &damages {

@@ -34,14 +34,9 @@ async fn f40_a_full_storage_fails_the_backup_and_keeps_nothing_of_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f40_too_little_space_for_a_restore_is_told_before_anything_is_touched() {
-    let place = testkit::Tmpfs::mount(160 << 20).expect("root can mount");
-    let server = testkit::Postgres::builder()
-        .within(place.path())
-        .own_system_identifier()
-        .setting("max_wal_size", "32MB")
-        .setting("min_wal_size", "32MB")
-        .start()
-        .expect("PostgreSQL starts");
+    let place = testkit::Tmpfs::mount(400 << 20).expect("root can mount");
+    let server =
+        testkit::Postgres::builder().within(place.path()).own_system_identifier().start().expect("PostgreSQL starts");
     let (plane, _worker) = Plane::with_worker();
     server.write(1, 1000);
     let now = server.fingerprint();

@@ -22,7 +22,10 @@ async fn sweep(server: &dyn TestServer, syscalls: &str) -> u32 {
         server.write(1000 * nth, 3);
         let new = server.fingerprint();
         let inject = format!("inject={syscalls}:signal=SIGKILL:when={nth}");
-        let mut worker = plane.worker_wrapped(&["strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject]);
+        // strace counts by the thread, so there is one for all of the worker's own steps; and what it traces must not
+        // outlive it.
+        let wrapper = ["env", "TOKIO_WORKER_THREADS=1", "strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
+        let mut worker = plane.worker_wrapped(&[wrapper.as_slice(), &["setpriv", "--pdeathsig", "KILL"]].concat());
         let restore = plane.start_restore(backup.id, &datastore.name).await;
         let killed = loop {
             if worker.0.try_wait().expect("its state").is_some() {

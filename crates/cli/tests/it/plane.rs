@@ -100,9 +100,8 @@ impl Plane {
         let since = chrono::Utc::now();
         let worker = self.worker_wrapped(&[]);
         testkit::wait_until("the worker asks for jobs", PATIENCE, || {
-            let workers = tokio::task::block_in_place(|| {
-                tokio::runtime::Handle::current().block_on(self.client.worker_list())
-            });
+            let workers =
+                tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(self.client.worker_list()));
             workers.is_ok_and(|page| page.items.iter().any(|worker| worker.last_seen_at >= since))
         });
         worker

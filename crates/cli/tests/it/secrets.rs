@@ -32,10 +32,8 @@ async fn f80_f81_the_password_is_nowhere_to_be_seen() {
     let mut answers = String::new();
     for server in servers::all() {
         server.write(1, 100);
-        let registration = domain::DatastoreCreate {
-            name: format!("{} {}", server.name(), server.port()),
-            ..server.registration()
-        };
+        let registration =
+            domain::DatastoreCreate { name: format!("{} {}", server.name(), server.port()), ..server.registration() };
         let datastore = plane.client.datastore_create(&registration).await.expect("registered");
         let backup = plane.back_up(datastore.id).await;
         let restore = plane.restore(backup.id, &datastore.name).await;

@@ -54,11 +54,7 @@ impl TestServer for Postgres {
         self.data_directory.clone()
     }
     fn service(&self) -> Service {
-        Service::Command {
-            start: self.start_command(),
-            stop: self.stop_command(),
-            status: Some(self.status_command()),
-        }
+        Service::Command { start: self.start_command(), stop: self.stop_command(), status: Some(self.status_command()) }
     }
     fn write(&self, from: u32, count: u32) {
         let last = from + count - 1;
@@ -91,11 +87,7 @@ impl TestServer for MariaDb {
         self.data_directory.clone()
     }
     fn service(&self) -> Service {
-        Service::Command {
-            start: self.start_command(),
-            stop: self.stop_command(),
-            status: Some(self.status_command()),
-        }
+        Service::Command { start: self.start_command(), stop: self.stop_command(), status: Some(self.status_command()) }
     }
     fn write(&self, from: u32, count: u32) {
         let last = from + count - 1;
@@ -130,14 +122,11 @@ impl TestServer for KeyValueServer {
         self.data_directory.clone()
     }
     fn service(&self) -> Service {
-        Service::Command {
-            start: self.start_command(),
-            stop: self.stop_command(),
-            status: Some(self.status_command()),
-        }
+        Service::Command { start: self.start_command(), stop: self.stop_command(), status: Some(self.status_command()) }
     }
     fn write(&self, from: u32, count: u32) {
-        let script = format!("for n = {from}, {} do redis.call('set', 'key:' .. n, n * 7) end return 1", from + count - 1);
+        let script =
+            format!("for n = {from}, {} do redis.call('set', 'key:' .. n, n * 7) end return 1", from + count - 1);
         self.cmd(&["EVAL", &script, "0"]).expect("keys are written");
     }
     fn fingerprint(&self) -> String {

@@ -16,7 +16,7 @@ fn busy_mariadb() -> testkit::MariaDb {
     let server = servers::mariadb();
     server.write(1, 1000);
     server
-        .sql("create table it.ballast as select seq, repeat(md5(seq), 20) as text from seq_1_to_300000")
+        .sql("use it; create table ballast as select seq, repeat(md5(seq), 20) as text from seq_1_to_300000")
         .expect("rows are written");
     server
 }

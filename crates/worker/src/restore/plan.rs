@@ -95,8 +95,11 @@ pub async fn check(
     }
     if inspection.status == DatastoreStatus::Online && !inspection.capabilities.restore_in_place {
         let reason = inspection.capabilities.restore_in_place_reason.clone();
-        let known = found.iter().any(|obstacle| obstacle.code == ErrorCode::ServiceControlMissing);
-        if let (Some(reason), false) = (reason, known) {
+        let is_known = |reason: &str| {
+            let same = |known: &Obstacle| known.detail == reason || known.code == ErrorCode::ServiceControlMissing;
+            found.iter().any(same)
+        };
+        if let Some(reason) = reason.filter(|reason| !is_known(reason)) {
             found.push(Obstacle::new(ErrorCode::DataDirectoryInaccessible, reason));
         }
     }
