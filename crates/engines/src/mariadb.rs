@@ -14,6 +14,7 @@ mod facts;
 mod inspection;
 mod layout;
 mod option_file;
+mod preflight;
 mod preparation;
 mod private_server;
 mod privileges;

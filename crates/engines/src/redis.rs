@@ -25,7 +25,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::{Engine, ErrorCode, Inspection};
-use process::{Command, Credentials};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -44,11 +43,6 @@ pub(crate) struct KeyValue {
 
 pub(crate) static REDIS: KeyValue = KeyValue { engine: Engine::Redis };
 pub(crate) static VALKEY: KeyValue = KeyValue { engine: Engine::Valkey };
-
-/// As the data's owner, where this process is not that already.
-fn as_owner(command: Command, owner: Credentials) -> Command {
-    if owner == Credentials::current() { command } else { command.run_as(owner) }
-}
 
 #[async_trait]
 impl Driver for KeyValue {

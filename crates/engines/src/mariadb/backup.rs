@@ -1,7 +1,7 @@
 //! A full backup: `mariadb-backup` writes a stream of the data directory's files to its standard output.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +16,12 @@ use secrecy::SecretString;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
-use super::client::{logging_in, query, user};
+use super::client::{logging_in, user};
 use super::facts::ServerFacts;
-use super::inspection::missing_privileges;
 use super::layout;
-use super::privileges::missing;
+use super::preflight::{check_identity, check_privileges, check_same_files, local_data_directory};
 use super::tool_info::ToolInfo;
-use super::{COMPLETION_MARK, STALL_LIMIT, redo_log};
+use super::{COMPLETION_MARK, STALL_LIMIT};
 use crate::private_directory::PrivateDirectory;
 use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
@@ -79,19 +78,19 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
     let mut command = logging_in("mariadb-backup", &datastore)
         .args(tool_arguments(&directory))
         .arg(format!("--extra-lsndir={}", info_directory.path().display()))
+        .run_as(owner)
         .stdout_piped()
         .stall_limit(STALL_LIMIT)
         .on_line(move |_, line| {
             if let Some(user) = login_user(line) {
                 *seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(user.to_owned());
             }
-            log(LogLevel::Tool, line);
+            if !is_about_one_file(line) {
+                log(LogLevel::Tool, line);
+            }
         });
     if let Some(password) = &datastore.password {
         command = command.redact(SecretString::from(password.expose()));
-    }
-    if owner != Credentials::current() {
-        command = command.run_as(owner);
     }
     let mut child = command.spawn().map_err(|source| EngineError::process("starting mariadb-backup", source))?;
     Ok(Box::new(Running {
@@ -114,80 +113,10 @@ fn tool_arguments(directory: &Path) -> Vec<String> {
     ["--backup".to_owned(), "--stream=mbstream".to_owned(), format!("--datadir={}", directory.display())].into()
 }
 
-/// The data directory, as seen from here.
-pub(super) fn local_data_directory(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<PathBuf, EngineError> {
-    let told = facts.data_directory();
-    let directory = told.canonicalize().map_err(|error| {
-        EngineError::known(
-            ErrorCode::DataDirectoryInaccessible,
-            format!(
-                "The server's data directory {} can't be read: {error}. mariadb-backup copies files: run the worker on \
-                 the server's machine.",
-                told.display()
-            ),
-        )
-    })?;
-    if let Some(registered) = &datastore.data_directory {
-        let same = Path::new(registered).canonicalize().is_ok_and(|registered| registered == directory);
-        if !same {
-            return Err(EngineError::known(
-                ErrorCode::DataDirectoryMismatch,
-                format!("The server's data directory is {}, not {registered}.", told.display()),
-            ));
-        }
-    }
-    layout::check_data_directory(&directory)?;
-    Ok(directory)
-}
-
-/// A server on another machine may name a path that is another server's here: the tool would mix the two.
-pub(super) async fn check_same_files(
-    datastore: &DatastoreAccess,
-    facts: &ServerFacts,
-    directory: &Path,
-    cancel: &CancellationToken,
-) -> Result<(), EngineError> {
-    let (Some(before), Some(read)) = (facts.checkpoint, redo_log::newest_checkpoint(directory)) else { return Ok(()) };
-    if read == before {
-        return Ok(());
-    }
-    // It may have written one meanwhile.
-    let after = ServerFacts::ask(datastore, cancel).await?.checkpoint.unwrap_or(before);
-    if redo_log::can_be(read, before, after) {
-        return Ok(());
-    }
-    Err(EngineError::known(
-        ErrorCode::DataDirectoryMismatch,
-        format!(
-            "{} on the worker's machine is another server's: its newest checkpoint is {read}, that of the server at {}:{} is \
-             {after}. Run the worker on the server's machine.",
-            directory.display(),
-            datastore.host,
-            datastore.port
-        ),
-    ))
-}
-
-/// Another server must not be backed up under this one's name. // F-54
-pub(super) fn check_identity(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<(), EngineError> {
-    match (&datastore.server_identity, facts.identity()) {
-        (Some(registered), Some(found)) if *registered != found => Err(EngineError::known(
-            ErrorCode::ServerIdentityChanged,
-            format!("The server at this address is {found}, not {registered} that was registered."),
-        )),
-        _ => Ok(()),
-    }
-}
-
-/// The tool would find out too, but only after it has read for a while.
-pub(super) async fn check_privileges(
-    datastore: &DatastoreAccess,
-    facts: &ServerFacts,
-    cancel: &CancellationToken,
-) -> Result<(), Problem> {
-    let grants = query(datastore, "SHOW GRANTS", cancel).await.map_err(|error| Problem::of_error(&error))?;
-    let missing = missing(&grants);
-    if missing.is_empty() { Ok(()) } else { Err(missing_privileges(&missing, &facts.account)) }
+/// Lines that come for every file of every table would bury the others, and mean nothing unless the tool fails: its last
+/// lines are told then.
+fn is_about_one_file(line: &str) -> bool {
+    line.ends_with("...done") || line.ends_with(" is copied successfully.") || line.contains(" Streaming ./")
 }
 
 /// From a line such as `Connecting to MariaDB server host: 127.0.0.1, user: bk, password: set, port: …`. // F-80
@@ -375,5 +304,20 @@ mod tests {
                     port: 31245, socket: not set";
         assert_eq!(login_user(line), Some("a, user: b"));
         assert_eq!(login_user("[00] Using server version 10.11"), None);
+        assert!(!is_about_one_file(line));
+    }
+
+    #[test]
+    fn files_do_not_bury_what_matters() {
+        for line in [
+            "[00] 2026-11-22 08:30:03         ...done",
+            "[00] 2026-11-22 08:30:03 Streaming ./mysql/innodb_table_stats.ibd",
+            "[01] 2026-11-22 08:07:05 Streaming ./mysql/gtid_slave_pos.frm to <STDOUT>",
+            "[00] 2026-11-22 08:30:03 aria table file ./mysql/proc.MAI is copied successfully.",
+        ] {
+            assert!(is_about_one_file(line), "{line}");
+        }
+        assert!(!is_about_one_file("[00] 2026-11-22 08:30:03 Streaming ibdata1"));
+        assert!(!is_about_one_file("[00] 2026-11-22 08:02:07 completed OK!"));
     }
 }

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::client::query;
 use super::facts::ServerFacts;
 use super::layout::{self, Contents};
+use super::preflight;
 use super::preparation::blocking;
-use super::{backup, privileges};
 use crate::EngineError;
 use crate::problem::{Problem, fine, judge};
 
@@ -38,9 +38,9 @@ fn offline(problem: Problem) -> Inspection {
 async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &CancellationToken) -> Inspection {
     let version = facts.version().to_owned();
     let mut findings = vec![fine("connected", format!("MariaDB {version} lets {} in.", facts.account))];
-    let directory = backup::local_data_directory(datastore, &facts);
+    let directory = preflight::local_data_directory(datastore, &facts);
     let directory = match directory {
-        Ok(directory) => backup::check_same_files(datastore, &facts, &directory, cancel).await.map(|()| directory),
+        Ok(directory) => preflight::check_same_files(datastore, &facts, &directory, cancel).await.map(|()| directory),
         Err(error) => Err(error),
     };
     let contents = match &directory {
@@ -49,8 +49,8 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     };
 
     let mut against_backups = Vec::new();
-    against_backups.extend(backup::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
-    against_backups.extend(backup::check_privileges(datastore, &facts, cancel).await.err());
+    against_backups.extend(preflight::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
+    against_backups.extend(preflight::check_privileges(datastore, &facts, cancel).await.err());
     let inaccessible = directory.as_ref().err().map(Problem::of_error);
     against_backups.extend(inaccessible.clone());
     against_backups.extend(contents.as_ref().and_then(unsayable));
@@ -134,13 +134,4 @@ async fn size_told(datastore: &DatastoreAccess, cancel: &CancellationToken) -> O
     let sql = "SELECT CAST(SUM(FILE_SIZE) AS UNSIGNED) FROM information_schema.INNODB_SYS_TABLESPACES";
     let rows = query(datastore, sql, cancel).await.ok()?;
     rows.first()?.first()?.parse().ok()
-}
-
-/// The problem of an account that may not do what a backup needs.
-pub(super) fn missing_privileges(missing: &[&str], account: &str) -> Problem {
-    Problem::new(
-        ErrorCode::MissingPrivilege,
-        format!("The account {account} may not do what a backup needs; it lacks {}.", missing.join(", ")),
-    )
-    .remedy(privileges::grant_statement(missing, account))
 }

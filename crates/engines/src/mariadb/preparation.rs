@@ -9,7 +9,6 @@ use domain::{ErrorCode, LogLevel};
 use process::Command;
 
 use super::backup::completion_mark;
-use super::unpack::as_owner;
 use super::{STALL_LIMIT, layout};
 use crate::{EngineError, Staging};
 
@@ -34,7 +33,8 @@ pub(super) async fn prepare(staging: &Staging) -> Result<(), EngineError> {
     let log = Arc::clone(&staging.log);
     let mut target = std::ffi::OsString::from("--target-dir=");
     target.push(&staging.directory);
-    let mut child = as_owner(Command::new("mariadb-backup"), staging.owner)
+    let mut child = Command::new("mariadb-backup")
+        .run_as(staging.owner)
         .args(["--no-defaults", "--prepare"])
         .arg(target)
         .stall_limit(STALL_LIMIT)

@@ -15,7 +15,6 @@ use tokio::time::{Instant, sleep};
 
 use super::client::{Row, query_socket};
 use super::preparation::{blocking, remove_tool_files};
-use super::unpack::as_owner;
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Probe, Staging};
 
@@ -65,7 +64,7 @@ struct PrivateServer {
 
 impl PrivateServer {
     async fn start(staging: &Staging, directory: PrivateDirectory) -> Result<Self, EngineError> {
-        let command = as_owner(Command::new(SERVER), staging.owner).args(arguments(staging, directory.path())?);
+        let command = Command::new(SERVER).run_as(staging.owner).args(arguments(staging, directory.path())?);
         // The staged files are worth nothing to anybody if we die: no time is lost on a clean end.
         let options = DaemonOptions { log_file: directory.path().join("log"), death_signal: Some(Signal::SIGKILL) };
         let daemon = Daemon::start(command, options)

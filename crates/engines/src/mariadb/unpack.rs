@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{ErrorCode, LogLevel};
-use process::{Child, Command, Credentials};
+use process::{Child, Command};
 use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,8 @@ pub(super) fn start(staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, 
         ));
     }
     let log = Arc::clone(&staging.log);
-    let command = as_owner(Command::new("mbstream"), staging.owner)
+    let command = Command::new("mbstream")
+        .run_as(staging.owner)
         .args(["-x", "-C"])
         .arg(&staging.directory)
         .stdin_piped()
@@ -45,11 +46,6 @@ pub(super) fn start(staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, 
         directory: staging.directory.clone(),
         cancel: staging.cancel.clone(),
     }))
-}
-
-/// As the data's owner, where this process is not that already.
-pub(super) fn as_owner(command: Command, owner: Credentials) -> Command {
-    if owner == Credentials::current() { command } else { command.run_as(owner) }
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use process::{Command, Credentials};
 
 use super::layout::Layout;
 use super::unpack::give;
-use super::{STALL_LIMIT, as_owner, programs};
+use super::{STALL_LIMIT, programs};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Staging};
 
@@ -40,7 +40,8 @@ async fn check(engine: Engine, staging: &Staging, server: &Path, layout: &Layout
     let program = programs::snapshot_check(engine, server, private.path())?;
     let good = Arc::new(std::sync::atomic::AtomicBool::new(false));
     let (seen, log) = (Arc::clone(&good), Arc::clone(&staging.log));
-    let command = as_owner(Command::new(program), staging.owner)
+    let command = Command::new(program)
+        .run_as(staging.owner)
         .arg(staging.directory.join(&layout.snapshot))
         .stall_limit(STALL_LIMIT)
         .on_line(move |_, line| {

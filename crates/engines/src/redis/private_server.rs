@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::client::ask_socket;
 use super::facts::ServerFacts;
 use super::layout::Layout;
-use super::{as_owner, programs};
+use super::programs;
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Probe, Staging};
 
@@ -31,7 +31,7 @@ pub(super) async fn probe(engine: Engine, staging: &Staging) -> Result<Probe, En
     let program = programs::server(engine, staging).await?;
     let layout = Layout::of_staging(engine, staging).await?;
     let directory = PrivateDirectory::create(staging.owner)?;
-    let command = as_owner(Command::new(program), staging.owner).args(arguments(staging, &layout, directory.path()));
+    let command = Command::new(program).run_as(staging.owner).args(arguments(staging, &layout, directory.path()));
     // The staged files are worth nothing to anybody if we die: no time is lost on a clean end.
     let options = DaemonOptions { log_file: directory.path().join("log"), death_signal: Some(Signal::SIGKILL) };
     let daemon = Daemon::start(command, options)
