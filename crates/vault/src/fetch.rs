@@ -32,11 +32,10 @@ pub(crate) struct Fetched {
 pub(crate) fn fetch(
     vault: &Vault,
     folder: &str,
-    objects: &[ObjectRecord],
+    objects: Vec<ObjectRecord>,
 ) -> impl Stream<Item = Result<Fetched, VaultError>> + Send + use<> {
     let (vault, folder) = (vault.clone(), folder.to_owned());
     let ranges = objects
-        .to_vec()
         .into_iter()
         .enumerate()
         .flat_map(|(object, record)| ranges(record.size_bytes).map(move |range| (object, record.clone(), range)));

@@ -103,7 +103,7 @@ pub(crate) async fn send_all(
     pieces: Sender<Fetched>,
     on_bytes: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), VaultError> {
-    let mut fetched = std::pin::pin!(fetch(vault, folder, &record.objects));
+    let mut fetched = std::pin::pin!(fetch(vault, folder, record.objects.clone()));
     while let Some(piece) = fetched.next().await {
         let piece = piece?;
         let length = piece.bytes.as_ref().map_or(0, bytes::Bytes::len);

@@ -120,7 +120,7 @@ async fn serve(listener: TcpListener, service: S3Service, hand: Arc<Hand>) {
 async fn answer(service: &S3Service, hand: &Hand, request: Request<Incoming>) -> Response<s3s::Body> {
     let number = hand.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let every = hand.refuse_every.load(Ordering::SeqCst);
-    if every > 0 && number % every == 0 {
+    if every > 0 && number.is_multiple_of(every) {
         return plain(StatusCode::SERVICE_UNAVAILABLE);
     }
     let is_part = request.uri().query().is_some_and(|query| query.contains("partNumber="));

@@ -53,9 +53,11 @@ async fn f65_unknown_fields_are_kept() {
     assert_eq!(serde_json::to_value(&manifest).unwrap()["colour"], json!({ "red": 1 }));
 }
 
+type Forgery = fn(&mut Value);
+
 #[tokio::test]
 async fn f83_forged_manifests_are_refused() {
-    let forgeries: [(&str, fn(&mut Value)); 9] = [
+    let forgeries: [(&str, Forgery); 9] = [
         ("another backup's", |m| m["backup_id"] = json!(uuid::Uuid::from_u128(9))),
         ("key leads out", |m| m["streams"][0]["objects"][0]["key"] = json!("../../../etc/shadow")),
         ("absolute key", |m| m["streams"][0]["objects"][0]["key"] = json!("/etc/shadow")),
