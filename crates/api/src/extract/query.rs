@@ -22,18 +22,11 @@ impl<T: DeserializeOwned> FromRequest for Query<T> {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ApiProblem> {
-    let mut given = form_urlencoded::Serializer::new(String::new());
-    for (name, value) in form_urlencoded::parse(text.as_bytes()) {
-        if value.contains('\0') {
-            return Err(ApiProblem::invalid_field(format!("/{name}"), "must not hold NUL characters"));
-        }
-        // An empty value means the same as none: forms send those.
-        if !value.is_empty() {
-            given.append_pair(&name, &value);
-        }
+    let nul = form_urlencoded::parse(text.as_bytes()).find(|(_, value)| value.contains('\0'));
+    if let Some((name, _)) = nul {
+        return Err(ApiProblem::invalid_field(format!("/{name}"), "must not hold NUL characters"));
     }
-    let given = given.finish();
-    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(given.as_bytes()));
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
     serde_path_to_error::deserialize(deserializer)
         .map_err(|error| ApiProblem::invalid(vec![field_error(error.path(), &error.inner().to_string())]))
 }

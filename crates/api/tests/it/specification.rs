@@ -62,6 +62,21 @@ fn the_document_is_complete() {
 }
 
 #[test]
+fn enumerations_list_the_words_of_the_wire() {
+    let document = document();
+    let words = |name: &str| document["components"]["schemas"][name]["enum"].clone();
+    assert_eq!(words("JobKind"), serde_json::to_value(domain::JobKind::ALL).unwrap());
+    assert_eq!(words("ErrorCode"), serde_json::to_value(domain::ErrorCode::ALL).unwrap());
+    assert_eq!(words("Method"), serde_json::to_value(domain::Method::ALL).unwrap());
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let values = schema["enum"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for value in values {
+            assert_eq!(value, value.to_lowercase(), "{name}");
+        }
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     let document = document();
     let mut references = BTreeSet::new();
