@@ -1,6 +1,10 @@
 //! What stands in the way of a backup or a restore, and what mends it.
 
-use domain::{BackupKind, BackupType, Capabilities, ErrorCode, Finding, FindingSeverity, Method, MethodCapability};
+use domain::assignment::DatastoreAccess;
+use domain::{
+    BackupKind, BackupType, Capabilities, DatastoreStatus, ErrorCode, Finding, FindingSeverity, Inspection, JobError,
+    Method, MethodCapability,
+};
 
 use crate::EngineError;
 use crate::error::{debian_package, missing_tool};
@@ -57,6 +61,23 @@ impl Problem {
             None => EngineError::known(self.code, self.detail),
         }
     }
+}
+
+/// What an inspection says of a server that did not let it look. `set_password` is the statement by which an administrator
+/// gives the user another password.
+pub(crate) fn offline(problem: Problem, datastore: &DatastoreAccess, set_password: &str) -> Inspection {
+    let refusal =
+        (problem.code == ErrorCode::EngineMismatch).then(|| JobError::new(problem.code, problem.detail.clone()));
+    // A server that says what is not allowed is there.
+    let answered = problem.code == ErrorCode::MissingPrivilege;
+    let status = if answered { DatastoreStatus::Online } else { DatastoreStatus::Offline };
+    let remedy = problem.remedy.or_else(|| match problem.code {
+        ErrorCode::AuthenticationFailed => Some(set_password.to_owned()),
+        // Whether anything listens there, asked on the server's machine.
+        ErrorCode::HostUnreachable => Some(format!("ss -ltnp 'sport = :{}'", datastore.port)),
+        _ => None,
+    });
+    Inspection { refusal, status, ..Inspection::failed(problem.code, problem.detail, remedy) }
 }
 
 /// Something that is as it should be.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::assignment::DatastoreAccess;
-use domain::{DatastoreStatus, ErrorCode, Inspection, JobError, Method, Service};
+use domain::{DatastoreStatus, ErrorCode, Inspection, Method, Service};
 use process::find_program;
 use tokio_util::sync::CancellationToken;
 
@@ -13,26 +13,22 @@ use super::layout::{self, Contents};
 use super::preflight;
 use super::preparation::blocking;
 use crate::EngineError;
-use crate::problem::{Problem, fine, judge};
+use crate::problem::{Problem, fine, judge, offline};
 
 /// Programs that restoring needs and backing up does not.
 const RESTORE_TOOLS: [&str; 2] = ["mbstream", "mariadbd"];
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
 pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+    let user = datastore.username.as_deref().unwrap_or("holdfast");
+    let set_password = format!("ALTER USER '{}'@'…' IDENTIFIED BY '…';", user.replace('\'', "''"));
     if find_program("mariadb", &[]).is_none() {
-        return offline(Problem::missing_tool("mariadb"));
+        return offline(Problem::missing_tool("mariadb"), datastore, &set_password);
     }
     match ServerFacts::ask(datastore, cancel).await {
         Ok(facts) => look(datastore, facts, cancel).await,
-        Err(error) => offline(Problem::of_error(&error)),
+        Err(error) => offline(Problem::of_error(&error), datastore, &set_password),
     }
-}
-
-fn offline(problem: Problem) -> Inspection {
-    let refusal =
-        (problem.code == ErrorCode::EngineMismatch).then(|| JobError::new(problem.code, problem.detail.clone()));
-    Inspection { refusal, ..Inspection::failed(problem.code, problem.detail, problem.remedy) }
 }
 
 async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &CancellationToken) -> Inspection {

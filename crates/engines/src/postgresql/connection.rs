@@ -124,7 +124,9 @@ impl Connection {
 
 /// What went wrong, without the program's name and the address that the reader knows.
 fn message(lines: &[String]) -> String {
-    let lines = lines.iter().map(|line| {
+    // libpq tells where the password came from: nothing that a reader could use.
+    let told = lines.iter().filter(|line| !line.starts_with("password retrieved from file"));
+    let lines = told.map(|line| {
         let line = line.strip_prefix("psql: error: ").unwrap_or(line);
         match line.strip_prefix("connection to server ").and_then(|line| line.split_once(" failed: ")) {
             Some((_, cause)) => cause,
@@ -148,6 +150,10 @@ mod tests {
                 line("\tIs the server running on that host?"),
             ]),
             "Connection refused Is the server running on that host?"
+        );
+        assert_eq!(
+            message(&[line("psql: error: FATAL:  no"), line("password retrieved from file \"/dev/fd/29\"")]),
+            "FATAL:  no"
         );
         assert_eq!(message(&[line("ERROR:  permission denied")]), "ERROR:  permission denied");
     }

@@ -12,14 +12,17 @@ use super::server::{self, Server};
 use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file};
 use crate::data_directory::check_replaceable;
 use crate::error::missing_tool;
-use crate::problem::{Problem, fine, judge};
+use crate::problem::{Problem, fine, judge, offline};
 use crate::wire::{Speaker, who_answers};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
 pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
     match login(datastore, cancel).await {
         Ok(server) => look(datastore, server, cancel).await,
-        Err(problem) => offline(problem),
+        Err(problem) => {
+            let role = identifier(&Connection::to(datastore).user);
+            offline(problem, datastore, &format!("ALTER ROLE {role} PASSWORD '…';"))
+        }
     }
 }
 
@@ -44,12 +47,6 @@ async fn login(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Resul
         );
     }
     server::ask(datastore, cancel).await
-}
-
-fn offline(problem: Problem) -> Inspection {
-    let refusal =
-        (problem.code == ErrorCode::EngineMismatch).then(|| JobError::new(problem.code, problem.detail.clone()));
-    Inspection { refusal, ..Inspection::failed(problem.code, problem.detail, problem.remedy) }
 }
 
 async fn look(datastore: &DatastoreAccess, server: Server, cancel: &CancellationToken) -> Inspection {

@@ -10,13 +10,16 @@ use tokio_util::sync::CancellationToken;
 use super::facts::{ServerFacts, Settings, check_protocol};
 use super::{backup, client, layout, programs};
 use crate::EngineError;
-use crate::problem::{Problem, fine, judge};
+use crate::problem::{Problem, fine, judge, offline};
 
 /// Parts of Redis 8 and of Valkey 9 that they list as modules, and that need no file.
 const BUILT_IN_MODULES: [&str; 2] = ["vectorset", "lua"];
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
 pub(super) async fn inspect(engine: Engine, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+    let user = datastore.username.as_deref().unwrap_or(super::acl::DEFAULT_USER);
+    let set_password = format!("ACL SETUSER {user} resetpass >…");
+    let offline = |problem| offline(problem, datastore, &set_password);
     if find_program(client::program(), &[]).is_none() {
         return offline(Problem::missing_tool(client::program()));
     }
@@ -38,15 +41,6 @@ fn problem_of(error: EngineError) -> Problem {
         }
         _ => problem,
     }
-}
-
-fn offline(problem: Problem) -> Inspection {
-    let refusal =
-        (problem.code == ErrorCode::EngineMismatch).then(|| JobError::new(problem.code, problem.detail.clone()));
-    // A server that says what is not allowed is there.
-    let answered = problem.code == ErrorCode::MissingPrivilege;
-    let status = if answered { DatastoreStatus::Online } else { DatastoreStatus::Offline };
-    Inspection { refusal, status, ..Inspection::failed(problem.code, problem.detail, problem.remedy) }
 }
 
 async fn look(
