@@ -22,10 +22,21 @@ async fn sweep(server: &dyn TestServer, syscalls: &str) -> u32 {
         server.write(1000 * nth, 3);
         let new = server.fingerprint();
         let inject = format!("inject={syscalls}:signal=SIGKILL:when={nth}");
-        // strace counts by the thread, so there is one for all of the worker's own steps; and what it traces must not
-        // outlive it.
-        let wrapper = ["env", "TOKIO_WORKER_THREADS=1", "strace", "-f", "-qq", "-o", "/dev/null", "-e", &inject];
-        let mut worker = plane.worker_wrapped(&[wrapper.as_slice(), &["setpriv", "--pdeathsig", "KILL"]].concat());
+        // strace counts by the thread, so there is one for all of the worker's own steps; the tools and servers that it
+        // starts are let go (-b).
+        let mut worker = plane.worker_wrapped(&[
+            "env",
+            "TOKIO_WORKER_THREADS=1",
+            "strace",
+            "-f",
+            "-b",
+            "execve",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &inject,
+        ]);
         let restore = plane.start_restore(backup.id, &datastore.name).await;
         let killed = loop {
             if worker.0.try_wait().expect("its state").is_some() {
@@ -38,6 +49,7 @@ async fn sweep(server: &dyn TestServer, syscalls: &str) -> u32 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         };
         kills += u32::from(killed);
+        worker.kill_child();
         drop(worker);
         let _next = plane.worker();
         let restore = plane.restore_end(restore.id).await;
