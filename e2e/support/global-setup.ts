@@ -4,5 +4,6 @@ import { startService } from "./service.js";
 export default async function globalSetup(): Promise<() => Promise<void>> {
   const service = await startService();
   process.env.HOLDFAST_URL = service.url;
+  process.env.HOLDFAST_DATA_DIRECTORY = service.dataDirectory;
   return () => service.stop();
 }

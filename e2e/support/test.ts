@@ -5,18 +5,22 @@ import { expect, type Page, test as base } from "@playwright/test";
  * The tests' `test`: addresses are relative to the service, and a page that logs an error or asks anybody but the service
  * for anything fails its test.
  */
-export const test = base.extend<{ noPageErrors: void }>({
+export const test = base.extend<{ expectedComplaints: RegExp[]; noPageErrors: void }>({
   baseURL: async ({}, use) => {
     const url = process.env.HOLDFAST_URL;
     if (!url) throw new Error("the global setup has not started the service");
     await use(url);
   },
+  /** What the browser itself logs about answers that a test provokes on purpose. */
+  expectedComplaints: [[], { option: true }],
   noPageErrors: [
-    async ({ page, baseURL }, use) => {
+    async ({ page, baseURL, expectedComplaints }, use) => {
       const complaints: string[] = [];
       page.on("pageerror", (error) => complaints.push(`uncaught: ${error.message}`));
       page.on("console", (message) => {
-        if (message.type() === "error") complaints.push(`console: ${message.text()}`);
+        if (message.type() !== "error") return;
+        if (expectedComplaints.some((expected) => expected.test(message.text()))) return;
+        complaints.push(`console: ${message.text()} (${message.location().url})`);
       });
       page.on("request", (request) => {
         const url = request.url();
@@ -31,15 +35,46 @@ export const test = base.extend<{ noPageErrors: void }>({
   ],
 });
 
-export { expect };
+export { expect, type Page };
 
-/** WCAG 2.2 AA, of the whole page or of what `selector` finds. */
-export async function expectAccessible(page: Page, selector?: string) {
-  let axe = new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]);
-  if (selector) axe = axe.include(selector);
+/** WCAG 2.2 AA, of everything that is shown. */
+export async function expectAccessible(page: Page) {
+  const axe = new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]);
+  // The page has no frames, for whose sake the other mode opens a second page.
+  axe.setLegacyMode();
   const { violations } = await axe.analyze();
   const found = violations.flatMap((violation) =>
-    violation.nodes.map((node) => `${violation.id}: ${violation.help}: ${node.target.join(" ")}`),
+    violation.nodes.map((node) => `${violation.id}: ${node.target.join(" ")}: ${node.failureSummary}`),
   );
   expect(found).toEqual([]);
+}
+
+/** The page can't be scrolled sideways; says what sticks out. */
+export async function expectNoSidewaysScrolling(page: Page) {
+  const found = await page.evaluate(() => {
+    const width = document.documentElement.clientWidth;
+    if (document.documentElement.scrollWidth <= width && document.body.scrollWidth <= width) return [];
+    return [...document.querySelectorAll("body *")]
+      .filter((element) => element.getBoundingClientRect().right > width + 0.5)
+      .map((element) => `${element.localName}.${element.className}: to ${element.getBoundingClientRect().right}`)
+      .concat(`the page is ${document.documentElement.scrollWidth} wide, the window ${width}`);
+  });
+  expect(found).toEqual([]);
+}
+
+/** Both, as the window is, and on a phone also as narrow as phones get. */
+export async function expectWellMade(page: Page) {
+  // What moves in must have arrived, or its colours are measured halfway.
+  await page.evaluate(async () => {
+    const ending = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+    await Promise.allSettled(ending.map((one) => one.finished));
+  });
+  await expectAccessible(page);
+  await expectNoSidewaysScrolling(page);
+  const size = page.viewportSize();
+  if (size && size.width < 500) {
+    await page.setViewportSize({ width: 360, height: size.height });
+    await expectNoSidewaysScrolling(page);
+    await page.setViewportSize(size);
+  }
 }
