@@ -125,3 +125,46 @@ pub(crate) fn refuse(request: ServiceRequest, problem: &ApiProblem) -> ServiceRe
     let response: HttpResponse = problem.error_response();
     request.into_response(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::body::to_bytes;
+    use actix_web::middleware::from_fn;
+    use actix_web::{App, test};
+    use domain::{Problem, Secret};
+    use store::{MasterKey, Store};
+
+    use super::*;
+    use crate::token::TokenDigest;
+
+    async fn broken() -> HttpResponse {
+        panic!("the wrong turn")
+    }
+
+    #[actix_web::test]
+    async fn f05_a_panic_is_answered_and_harms_no_other_request() {
+        let directory = tempfile::tempdir().unwrap();
+        let key = MasterKey::load_or_create(&directory.path().join("key")).unwrap();
+        let store = Store::open(directory.path().join("db").to_str().unwrap(), key).unwrap();
+        let state = web::Data::new(AppState::new(store, TokenDigest::of(&Secret::new("t")), "test", 0));
+        let app = App::new()
+            .app_data(state)
+            .route("/broken", web::get().to(broken))
+            .route("/fine", web::get().to(HttpResponse::Ok))
+            .wrap(from_fn(answer));
+        let app = test::init_service(app).await;
+        for _ in 0..2 {
+            let request = test::TestRequest::get().uri("/broken").to_request();
+            let response = test::try_call_service(&app, request).await.unwrap_err().error_response();
+            assert_eq!(response.status(), 500);
+            let id = response.headers().get("x-request-id").unwrap().to_str().unwrap().to_owned();
+            let body = to_bytes(response.into_body()).await.unwrap();
+            let problem: Problem = serde_json::from_slice(&body).unwrap();
+            assert_eq!((problem.code, problem.instance.as_str()), (ErrorCode::Internal, "/broken"));
+            assert_eq!(problem.request_id, Some(id));
+            assert!(!String::from_utf8_lossy(&body).contains("wrong turn"));
+            let fine = test::TestRequest::get().uri("/fine").to_request();
+            assert_eq!(test::call_service(&app, fine).await.status(), 200);
+        }
+    }
+}

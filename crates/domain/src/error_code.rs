@@ -117,7 +117,6 @@ error_codes! {
     Internal => "internal", 500, WithBackoff, "Something broke inside Holdfast", "Report it with the request id.";
 }
 
-#[expect(clippy::derivable_impls, reason = "the macro above gives no attribute to a single variant")]
 /// One line of the generated registry.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct ErrorCodeEntry {

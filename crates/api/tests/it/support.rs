@@ -80,10 +80,22 @@ pub fn open_store(directory: &std::path::Path) -> Store {
 
 impl TestService {
     pub async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let running = start_on(open_store(directory.path())).await;
+        Self::with(running, directory)
+    }
+
+    /// A service whose control database is at `url`.
+    pub async fn start_at(url: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let key = MasterKey::load_or_create(&directory.path().join("master.key")).unwrap();
+        let running = start_on(Store::open(url, key).unwrap()).await;
+        Self::with(running, directory)
+    }
+
+    pub fn with(running: Running, directory: tempfile::TempDir) -> Self {
         static PROVIDER: OnceLock<()> = OnceLock::new();
         PROVIDER.get_or_init(|| rustls::crypto::ring::default_provider().install_default().unwrap());
-        let directory = tempfile::tempdir().unwrap();
-        let running = start_on(&directory).await;
         let address = running.address();
         Self { running: Some(running), address, http: reqwest::Client::new(), directory, succeeded: Mutex::default() }
     }
@@ -149,10 +161,10 @@ impl TestService {
     }
 }
 
-pub async fn start_on(directory: &tempfile::TempDir) -> Running {
+pub async fn start_on(store: Store) -> Running {
     api::start(ServiceConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
-        store: open_store(directory.path()),
+        store,
         worker_token: Secret::new(TOKEN),
         default_storage_path: PathBuf::from("/var/lib/holdfast/storage"),
         version: "0.0.0-test",
@@ -257,6 +269,10 @@ impl FakeWorker {
         // Heard of before anybody relies on it.
         let known = open_store(service.directory.path()).job_claim(&identity(name), 30, Utc::now()).unwrap();
         assert_eq!(known, None, "a job was waiting");
+        Self::spawn(service, name, answer)
+    }
+
+    pub fn spawn(service: &TestService, name: &str, answer: impl Fn(&Task) -> Outcome + Send + Sync + 'static) -> Self {
         let (stop, seen) = (CancellationToken::new(), Arc::new(Mutex::new(Vec::new())));
         let (client, name, stopped, record) = (service.worker_client(), name.to_owned(), stop.clone(), seen.clone());
         let task = tokio::spawn(async move {

@@ -163,7 +163,7 @@ async fn a_restarted_service_knows_what_it_knew() {
     let mut service = TestService::start().await;
     let saved = service.client().datastore_create(&draft("shop")).await.unwrap();
     service.running.take().unwrap().stop(Duration::from_secs(5)).await;
-    let running = crate::support::start_on(&service.directory).await;
+    let running = crate::support::start_on(crate::support::open_store(service.directory.path())).await;
     service.address = running.address();
     service.running = Some(running);
     assert_eq!(service.client().datastore_get(saved.id).await.unwrap().name, "shop");
