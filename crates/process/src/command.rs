@@ -245,6 +245,7 @@ impl Command {
         let mut child = Child::new(program.to_owned(), Arc::clone(&watched));
 
         if let Some(pipe) = stdin {
+            enlarge(pipe.as_raw_fd());
             child.stdin = Some(ChildStdin::new(OwnedFd::from(pipe), Arc::clone(&activity), stopped.clone())?);
         }
         let redactor = Arc::new(self.redactor);

@@ -20,8 +20,8 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-/// Fewer, larger reads of a backup's stream.
-const STDOUT_PIPE_BYTES: libc::c_int = 1024 * 1024;
+/// Fewer, larger reads and writes of a backup's stream.
+const PIPE_BYTES: libc::c_int = 1024 * 1024;
 
 /// When a byte last moved on any stream of one child.
 pub(crate) struct Activity {
@@ -110,7 +110,7 @@ impl ChildStdout {
 /// Best effort: an unprivileged user's pipes may together not exceed a limit (pipe(7)).
 pub(crate) fn enlarge(pipe: RawFd) {
     // SAFETY: takes an int and touches no memory.
-    unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, STDOUT_PIPE_BYTES) };
+    unsafe { libc::fcntl(pipe, libc::F_SETPIPE_SZ, PIPE_BYTES) };
 }
 
 impl AsyncRead for ChildStdout {

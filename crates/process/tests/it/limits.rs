@@ -78,7 +78,7 @@ async fn f03_a_slow_writer_is_not_the_childs_stall_but_a_child_that_does_not_rea
     assert_eq!(exit.stderr_tail, ["late"]);
 
     let mut child = shell("exec sleep 1000").stdin_piped().stall_limit(LIMIT).spawn().unwrap();
-    let written = soon("the stall is seen", child.stdin.take().unwrap().write_all(&vec![0; 1 << 20])).await;
+    let written = soon("the stall is seen", child.stdin.take().unwrap().write_all(&vec![0; 4 << 20])).await;
     assert!(written.is_err());
     let result = child.wait(&CancellationToken::new()).await;
     assert!(matches!(result, Err(ProcessError::Stalled { .. })));
