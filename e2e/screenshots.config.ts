@@ -7,5 +7,5 @@ export default {
   testMatch: "*.ts",
   reporter: "list",
   timeout: 300_000,
-  projects: [{ name: "screenshots", use: { viewport: { width: 1440, height: 900 }, colorScheme: "light" as const } }],
+  projects: [{ name: "screenshots", use: { viewport: { width: 1440, height: 900 } } }],
 };

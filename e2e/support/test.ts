@@ -62,14 +62,20 @@ export async function expectNoSidewaysScrolling(page: Page) {
   expect(found).toEqual([]);
 }
 
-/** Both, as the window is, and on a phone also as narrow as phones get. */
+/** Both, light and dark; and on a phone also as narrow as phones get. */
 export async function expectWellMade(page: Page) {
-  // What moves in must have arrived, or its colours are measured halfway.
-  await page.evaluate(async () => {
-    const ending = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
-    await Promise.allSettled(ending.map((one) => one.finished));
-  });
-  await expectAccessible(page);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await test.step(colorScheme, async () => {
+      await page.emulateMedia({ colorScheme });
+      // What moves in or changes its colour must have arrived, or it is measured halfway.
+      await page.evaluate(async () => {
+        const ending = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+        await Promise.allSettled(ending.map((one) => one.finished));
+      });
+      await expectAccessible(page);
+    });
+  }
+  await page.emulateMedia({ colorScheme: "light" });
   await expectNoSidewaysScrolling(page);
   const size = page.viewportSize();
   if (size && size.width < 500) {

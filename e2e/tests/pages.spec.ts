@@ -161,13 +161,11 @@ test("what opens over restores and settings is well made", async ({ page, reques
   await expectWellMade(page);
 });
 
-test("tables are tables to who can't see them", { tag: "@structure" }, async ({ page, request, viewport }) => {
-  // On a phone rows are cards, and each value says its name itself.
-  const isWide = (viewport?.width ?? 0) > 1000;
-  const head = (names: string[]) =>
-    isWide ? ["- rowgroup:", "  - row:", ...names.map((name) => `    - columnheader "${name}"`)] : [];
+test("tables are tables to who can't see them", async ({ page, request }) => {
+  // On a phone, where rows are cards, each value bears its column's name as well.
   const snapshot = (name: string, columns: string[], row: string) =>
-    [`- table "${name}":`, `  - caption: ${name}`, ...head(columns).map((line) => `  ${line}`), `  - rowgroup:`, row].join("\n");
+    [`- table "${name}":`, `  - caption: ${name}`, "  - rowgroup:", "    - row:",
+      ...columns.map((column) => `      - columnheader "${column}"`), "  - rowgroup:", row].join("\n");
   const id = await datastoreId(request, shop());
   const { number } = await newestBackup(request, id);
   await haveRestore(request, id, shop());
@@ -179,11 +177,11 @@ test("tables are tables to who can't see them", { tag: "@structure" }, async ({ 
       - cell /Shop carts (Redis|Valkey) [\\d.]+ · 127.0.0.1:\\d+/:
         - link "Shop carts":
           - /url: /datastores/${id}/backups
-      - cell "Online"
+      - cell /^(State )?Online$/
       - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+ Backup \\d+, .* ago/
       - cell /Size of the .* KiB/:
         - img /Size of the/
-      - cell "—"
+      - cell /^(Next run )?—$/
       - cell "Back up now":
         - button "Back up now"`),
   );
@@ -194,10 +192,10 @@ test("tables are tables to who can't see them", { tag: "@structure" }, async ({ 
     - row /Actions for backup ${number}/:
       - cell "Details of backup ${number}":
         - button "Details of backup ${number}"
-      - cell "${number}"
-      - cell "rdb"
-      - cell "full"
-      - cell "Completed"
+      - cell /^(Id )?${number}$/
+      - cell /^(Method )?rdb$/
+      - cell /^(Type )?full$/
+      - cell /^((Status|Outcome) )?Completed$/
       - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+/:
         - time
       - cell /\\d+ s/
@@ -209,10 +207,10 @@ test("tables are tables to who can't see them", { tag: "@structure" }, async ({ 
   await page.goto(`/datastores/${id}/restores`);
   await expect(page.getByRole("table", { name: "Restores" })).toMatchAriaSnapshot(
     snapshot("Restores", ["Backup", "Outcome", "Phase", "Started", "Duration", "Downtime", "Undo", "Log"], `
-    - row /Completed Done/:
+    - row /Completed (Phase )?Done/:
       - cell /\\d+ in place/
-      - cell "Completed"
-      - cell "Done"
+      - cell /^((Status|Outcome) )?Completed$/
+      - cell /^(Phase )?Done$/
       - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+/:
         - time
       - cell /\\d+ s/
