@@ -38,9 +38,9 @@ pub(crate) async fn answer(
     let outcome = REQUEST.scope(context.clone(), AssertUnwindSafe(next.call(request)).catch_unwind()).await;
     let answered = REQUEST.sync_scope(context.clone(), || match outcome {
         Ok(Ok(response)) => Ok(into_problem(response.map_into_boxed_body())),
-        Ok(Err(error)) => Err(error.as_response_error().error_response()),
+        Ok(Err(error)) => Err(Box::new(error.as_response_error().error_response())),
         // F-05
-        Err(panic) => Err(panicked(panic.as_ref()).error_response()),
+        Err(panic) => Err(Box::new(panicked(panic.as_ref()).error_response())),
     });
 
     let answered = match answered {
@@ -62,7 +62,7 @@ pub(crate) async fn answer(
     };
     state.metrics.count_request(status, started.elapsed());
     log(&method, &context, status, started);
-    answered.map_err(|response| InternalError::from_response("answered at the edge", response).into())
+    answered.map_err(|response| InternalError::from_response("answered at the edge", *response).into())
 }
 
 fn log(method: &Method, context: &RequestContext, status: StatusCode, started: Instant) {

@@ -9,11 +9,19 @@ pub(crate) use query::Query;
 
 use actix_web::web;
 
+use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
 
 /// An id in a path. One that is no UUID names nothing, so it is answered like any unknown one.
 pub(crate) type Id = web::Path<uuid::Uuid>;
 
 pub(crate) fn path_config() -> web::PathConfig {
-    web::PathConfig::default().error_handler(|_, _| ApiProblem::not_found("resource: the id is not a UUID").into())
+    web::PathConfig::default().error_handler(|_, request| {
+        // `PATCH /datastores/test` looks like one with the id `test`, but is another address with the wrong method.
+        let addresses = request.app_data::<web::Data<Addresses>>();
+        match addresses.and_then(|addresses| addresses.allowed_exactly(request.path())) {
+            Some(allowed) => ApiProblem::method_not_allowed(allowed).into(),
+            None => ApiProblem::not_found("resource: the id is not a UUID").into(),
+        }
+    })
 }

@@ -72,6 +72,12 @@ impl Addresses {
         Self(document.paths.paths.iter().map(|(path, item)| (split(path), methods(item))).collect())
     }
 
+    /// The methods of the address that is spelt exactly like `path`, without an id in it.
+    pub(crate) fn allowed_exactly(&self, path: &str) -> Option<String> {
+        let (_, methods) = self.0.iter().find(|(pattern, _)| pattern.iter().map(String::as_str).eq(path.split('/')))?;
+        Some(methods.join(", "))
+    }
+
     /// The methods that the address at `path` takes, as an `Allow` header has them; `None` when there is no such address.
     pub(crate) fn allowed(&self, path: &str) -> Option<String> {
         let parts: Vec<&str> = path.split('/').collect();

@@ -25,7 +25,7 @@ fn file(headers: &HeaderMap, path: &str) -> Option<HttpResponse> {
     let tag = format!("\"{}\"", hex::encode(content.metadata.sha256_hash()));
     let mut response = HttpResponse::Ok();
     response
-        .insert_header((header::CONTENT_TYPE, mime_guess::from_path(path).first_or_octet_stream().to_string()))
+        .insert_header((header::CONTENT_TYPE, media_type(path)))
         .insert_header((header::ETAG, tag.clone()))
         .insert_header((header::VARY, "Accept-Encoding"));
     if is_hashed(path) {
@@ -40,6 +40,11 @@ fn file(headers: &HeaderMap, path: &str) -> Option<HttpResponse> {
         return Some(response.status(actix_web::http::StatusCode::NOT_MODIFIED).finish());
     }
     Some(response.body(content.data.into_owned()))
+}
+
+fn media_type(path: &str) -> String {
+    let guessed = mime_guess::from_path(path).first_or_octet_stream();
+    if guessed.type_() == "text" { format!("{guessed}; charset=utf-8") } else { guessed.to_string() }
 }
 
 /// The file in the best form that the client takes: pre-compressed siblings lie beside it.

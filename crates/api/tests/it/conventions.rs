@@ -43,6 +43,7 @@ async fn what_is_not_there_is_404_and_a_wrong_method_405() {
         ("/api/v1/jobs", "GET, HEAD"),
         ("/api/v1/datastores/x/backups", "GET, HEAD, POST"),
         ("/api/v1/worker/jobs/claim", "POST"),
+        ("/api/v1/datastores/test", "DELETE, GET, HEAD, PATCH, POST"),
         ("/healthz", "GET, HEAD"),
         ("/", "GET, HEAD"),
     ] {
@@ -53,6 +54,9 @@ async fn what_is_not_there_is_404_and_a_wrong_method_405() {
             assert_eq!(answer.header("allow"), allow, "{path}");
         }
     }
+    let answer = service.patch("/api/v1/datastores/test", json!({})).await;
+    answer.problem(405, "method_not_allowed");
+    assert_eq!(answer.header("allow"), "POST");
     let head = service.send(service.http.head(service.url("/api/v1/jobs"))).await;
     assert_eq!((head.status.as_u16(), head.text.as_str()), (200, ""));
     service.stop().await;
