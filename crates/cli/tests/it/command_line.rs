@@ -1,0 +1,44 @@
+//! The command line: what it prints, and how it fails.
+
+use std::process::{Command, Output};
+
+fn holdfast(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_holdfast")).args(arguments).output().expect("the binary runs")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn the_openapi_document_in_the_repository_is_what_the_binary_prints() {
+    let printed = holdfast(&["openapi"]);
+    assert!(printed.status.success());
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../api-spec/openapi.json");
+    let kept = std::fs::read_to_string(path).expect("the document");
+    assert!(kept == String::from_utf8_lossy(&printed.stdout), "run: holdfast openapi > api-spec/openapi.json");
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let directory = directory.path().to_str().expect("UTF-8");
+    let refused = holdfast(&["serve", "--listen", "0.0.0.0:0", "--data-dir", directory]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(stderr(&refused).contains("loopback") && stderr(&refused).contains("hint:"), "{}", stderr(&refused));
+}
+
+#[test]
+fn wrong_usage_exits_with_2_and_a_hint() {
+    for arguments in [&["serve", "--no-such-option"][..], &["worker"], &["no-such-command"]] {
+        assert_eq!(holdfast(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let token = directory.path().join("token");
+    std::fs::write(&token, "secret").expect("written");
+    std::fs::set_permissions(&token, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("ours");
+    let token = token.to_str().expect("UTF-8");
+    let readable = holdfast(&["worker", "--server", "http://127.0.0.1:1", "--token-file", token]);
+    assert_eq!(readable.status.code(), Some(2));
+    assert!(stderr(&readable).contains("chmod 600"), "{}", stderr(&readable));
+}
