@@ -10,7 +10,12 @@ use clap::{Args, Parser, Subcommand};
 #[command(name = "holdfast", version, about = "Backs up and restores databases, from a web page or an API")]
 pub struct Arguments {
     /// What is logged to stderr, such as `info` or `info,worker=debug`.
-    #[arg(long, global = true, env = "HOLDFAST_LOG", default_value = "info,actix_server=warn,actix_http=off,api::edge=warn")]
+    #[arg(
+        long,
+        global = true,
+        env = "HOLDFAST_LOG",
+        default_value = "info,actix_server=warn,actix_http=off,api::edge=warn"
+    )]
     pub log: String,
     /// Log one JSON object a line.
     #[arg(long, global = true, env = "HOLDFAST_LOG_JSON")]
