@@ -5,6 +5,7 @@ pub mod clock;
 pub mod connection_draft;
 pub mod failure;
 pub mod fetch;
+pub mod focus;
 pub mod job_watch;
 pub mod live;
 pub mod pages_of;

@@ -35,7 +35,7 @@ pub enum Mode {
 pub fn build(workspace: &Path, mode: Mode) -> Result<()> {
     let frontend = workspace.join("frontend");
     let module = compile::wasm_module(workspace, mode)?;
-    let bindings = compile::bindings(&module)?;
+    let bindings = compile::bindings(&module, mode)?;
 
     let mut tree = Tree::default();
     page::assemble(&frontend, &bindings, &mut tree)?;

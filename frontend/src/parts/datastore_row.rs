@@ -29,7 +29,12 @@ pub fn BackUpNow(
     let toasts = toasts();
     let live = live();
     let sending = RwSignal::new(false);
+    // Not `disabled`: that would take the focus away, and nobody could read the reason.
+    let off = Signal::derive(move || sending.get() || obstacle.with(Option::is_some));
     let start = move |_| {
+        if off.get_untracked() {
+            return;
+        }
         sending.set(true);
         spawn_local(async move {
             match service().backup_create(id, &BackupCreate::default()).await {
@@ -48,7 +53,7 @@ pub fn BackUpNow(
             class="button"
             class:primary=primary
             class:small=!primary
-            disabled=move || sending.get() || obstacle.with(Option::is_some)
+            aria-disabled=move || off.get().to_string()
             title=move || obstacle.get()
             on:click=start
         >

@@ -2,34 +2,22 @@
 
 use leptos::html;
 use leptos::prelude::*;
-use wasm_bindgen::JsCast;
-use web_sys::HtmlElement;
 
 use super::icon::Icon;
+use crate::state::focus::give_focus_back;
 
 /// Shown as long as it is mounted; `on_close` must take it away.
 #[component]
 pub fn Dialog(#[prop(into)] title: String, #[prop(into)] on_close: Callback<()>, children: Children) -> impl IntoView {
     let node = NodeRef::<html::Dialog>::new();
-    let opened_by = StoredValue::new_local(None::<HtmlElement>);
+    give_focus_back();
     let title_id = format!("dialog-{}", uuid::Uuid::new_v4().simple());
     Effect::new(move |_| {
         // An element that is not in the page yet can't be shown: the node is set once it is.
         if let Some(dialog) = node.get()
             && !dialog.open()
         {
-            let opener = document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
-            opened_by.set_value(opener);
             let _ = dialog.show_modal();
-        }
-    });
-    // A dialog that is taken out of the page does not give the focus back by itself.
-    on_cleanup(move || {
-        let opener = opened_by.try_update_value(Option::take).flatten();
-        if let Some(opener) = opener {
-            request_animation_frame(move || {
-                let _ = opener.focus();
-            });
         }
     });
     let close = move || {

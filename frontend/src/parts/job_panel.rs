@@ -18,6 +18,7 @@ use crate::state::address::{JOB, use_query, use_set_query};
 use crate::state::clock::clock;
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;
+use crate::state::focus::give_focus_back;
 use crate::state::job_watch::{job_title, watch_job};
 use crate::state::service::service;
 use crate::state::toasts::toasts;
@@ -31,6 +32,7 @@ pub fn JobPanel() -> impl IntoView {
 
 #[component]
 fn Panel(id: Uuid) -> impl IntoView {
+    give_focus_back();
     let job = watch_job(move || Some(id));
     let set_query = use_set_query();
     let close = move || set_query(JOB, None, false);

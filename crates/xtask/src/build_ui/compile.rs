@@ -50,7 +50,7 @@ pub fn wasm_module(workspace: &Path, mode: Mode) -> Result<PathBuf> {
 }
 
 /// Generates the bindings of a module.
-pub fn bindings(module: &Path) -> Result<Bindings> {
+pub fn bindings(module: &Path, mode: Mode) -> Result<Bindings> {
     let directory = module.with_file_name(format!("{NAME}-bindings"));
     if directory.exists() {
         fs::remove_dir_all(&directory).with_context(|| format!("clearing {}", directory.display()))?;
@@ -61,6 +61,8 @@ pub fn bindings(module: &Path) -> Result<Bindings> {
         .web(true)?
         .typescript(false)
         .remove_producers_section(true)
+        // The names of functions are a third of the module and only help to read a stack.
+        .remove_name_section(mode == Mode::Release)
         .generate(&directory)
         .context("generating the bindings of the web app")?;
     let read = |name: String| fs::read(directory.join(&name)).with_context(|| format!("reading {name}"));
