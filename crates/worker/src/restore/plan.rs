@@ -180,5 +180,5 @@ fn free_bytes_beside(directory: &Path) -> u64 {
     side_folder(directory)
         .ok()
         .and_then(|side| nix::sys::statvfs::statvfs(&side).ok())
-        .map_or(0, |stat| u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+        .map_or(0, |stat| stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
