@@ -58,5 +58,4 @@ test: ## Runs all tests: formatting, lints, Rust on real servers, the browser
 bench: ## Measures the bounds on backups, restores, lists and the web app; prints a table
 	@crates/xtask/setup.sh demo
 	cargo xtask build-ui
-	cargo build --release
 	cargo bench --bench bounds
