@@ -1,9 +1,10 @@
 //! The frame around every page, and which address shows what.
 
 use leptos::prelude::*;
-use leptos_meta::provide_meta_context;
 use leptos_router::components::{ParentRoute, Redirect, Route, Router, Routes};
 use leptos_router::path;
+use wasm_bindgen::JsCast;
+use web_sys::{HtmlElement, MouseEvent};
 
 use crate::pages::activity::ActivityPage;
 use crate::pages::backups::BackupsPage;
@@ -32,15 +33,23 @@ fn ToBackups() -> impl IntoView {
     move || id.get().map(|id| view! { <Redirect path=format!("/datastores/{id}/backups") /> })
 }
 
+/// The router takes clicks on links for itself, and would leave the focus where it is.
+fn skip_to_content(event: MouseEvent) {
+    event.prevent_default();
+    let main = document().get_element_by_id("main").and_then(|main| main.dyn_into::<HtmlElement>().ok());
+    if let Some(main) = main {
+        let _ = main.focus();
+    }
+}
+
 #[component]
 pub fn App() -> impl IntoView {
-    provide_meta_context();
     provide_context(Clock::start());
     provide_context(Live::start());
     provide_context(Toasts::new());
     view! {
         <Router>
-            <a class="skip" href="#main">"Skip to content"</a>
+            <a class="skip" href="#main" on:click=skip_to_content>"Skip to content"</a>
             <TopBar />
             <OfflineBanner />
             <main class="page" id="main" tabindex="-1">

@@ -13,7 +13,8 @@ pub mod storages;
 pub mod workers;
 
 use leptos::prelude::*;
-use leptos_meta::Title;
+
+use crate::state::title::use_title;
 
 /// The heading of a page, its sentence, and the title of the window.
 #[component]
@@ -22,8 +23,8 @@ pub fn PageHead(
     text: &'static str,
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
+    use_title(move || title.to_owned());
     view! {
-        <Title text=format!("{title} · Holdfast") />
         <div class="page-head">
             <div class="grow">
                 <h1>{title}</h1>

@@ -10,4 +10,5 @@ pub mod job_watch;
 pub mod live;
 pub mod pages_of;
 pub mod service;
+pub mod title;
 pub mod toasts;

@@ -40,8 +40,9 @@ pub fn ActivityPage() -> impl IntoView {
         },
     );
     let jobs = Memo::new(move |_| {
-        let mut jobs = list.data.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default());
-        jobs.sort_by_key(|job| job.status.is_final());
+        let jobs = list.data.with(|list| list.as_ref().map(|list| list.items.clone()).unwrap_or_default());
+        let (mut jobs, ended): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|job| !job.status.is_final());
+        jobs.extend(ended);
         jobs
     });
     let ids = Memo::new(move |_| jobs.with(|jobs| jobs.iter().map(|job| job.id).collect::<Vec<_>>()));

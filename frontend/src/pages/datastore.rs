@@ -2,7 +2,6 @@
 
 use domain::{Datastore, ErrorCode, EventKind, FindingSeverity};
 use leptos::prelude::*;
-use leptos_meta::Title;
 use leptos_router::components::Outlet;
 use leptos_router::hooks::use_location;
 
@@ -18,6 +17,7 @@ use crate::state::address::use_datastore_id;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::service::service;
+use crate::state::title::use_title;
 
 /// The datastore whose pages are shown.
 #[derive(Clone, Copy)]
@@ -73,9 +73,8 @@ fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
     let text = move |read: fn(&Datastore) -> String| {
         move || datastore.with(|datastore| datastore.as_ref().map(read).unwrap_or_default())
     };
-    let title = text(|datastore| format!("{} · Holdfast", datastore.name));
+    use_title(text(|datastore| datastore.name.clone()));
     view! {
-        <Title text=title />
         <div class="page-head">
             {move || datastore.with(|datastore| datastore.as_ref().map(|datastore| view! { <EngineGlyph engine=datastore.engine large=true /> }))}
             <div class="grow">

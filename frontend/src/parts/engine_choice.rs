@@ -17,8 +17,9 @@ pub fn way_of_backup(engine: Engine) -> Option<&'static str> {
 
 #[component]
 pub fn EngineChoice(engine: RwSignal<Engine>) -> impl IntoView {
-    let mut engines = Engine::ALL.to_vec();
-    engines.sort_by_key(|engine| way_of_backup(*engine).is_none());
+    let (mut engines, later): (Vec<_>, Vec<_>) =
+        Engine::ALL.iter().partition(|engine| way_of_backup(**engine).is_some());
+    engines.extend(later);
     view! {
         <fieldset class="field">
             <legend class="hidden-text">"Engine"</legend>

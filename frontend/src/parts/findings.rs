@@ -26,9 +26,10 @@ fn finding(finding: Finding) -> impl IntoView {
 /// Problems first, then drawbacks, then what is fine.
 #[component]
 pub fn Findings(findings: Vec<Finding>) -> impl IntoView {
-    let mut findings = findings;
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    view! { <ul class="findings" aria-label="Findings">{findings.into_iter().map(finding).collect_view()}</ul> }
+    let worst_first = [FindingSeverity::Error, FindingSeverity::Warning, FindingSeverity::Ok];
+    let of = |severity| findings.iter().filter(move |finding| finding.severity == severity).cloned();
+    let findings: Vec<_> = worst_first.into_iter().flat_map(of).map(finding).collect();
+    view! { <ul class="findings" aria-label="Findings">{findings}</ul> }
 }
 
 /// How many problems and drawbacks there are, as one sentence.

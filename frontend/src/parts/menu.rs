@@ -40,7 +40,8 @@ pub fn Menu(#[prop(into)] name: String, children: ChildrenFn) -> impl IntoView {
         let next = (i32::try_from(at).unwrap_or(0) + step).rem_euclid(count);
         focus_item(&menu, usize::try_from(next).unwrap_or(0));
     };
-    // Whatever was chosen, the menu goes and the button has the focus, so that a dialog gives it back there.
+    // Whatever was chosen, the menu goes and the button has the focus before the entry acts: a dialog that it opens
+    // remembers the button and gives the focus back there.
     let chosen = move |_| {
         if let Some(button) = button.get_untracked() {
             let _ = button.focus();
@@ -61,7 +62,7 @@ pub fn Menu(#[prop(into)] name: String, children: ChildrenFn) -> impl IntoView {
         >
             <Icon name="more" />
         </button>
-        <div node_ref=popover id=id class="menu" role="menu" aria-label=name popover="auto" on:toggle=toggled on:keydown=pressed on:click=chosen>
+        <div node_ref=popover id=id class="menu" role="menu" aria-label=name popover="auto" on:toggle=toggled on:keydown=pressed on:click:capture=chosen>
             {move || children()}
         </div>
     }

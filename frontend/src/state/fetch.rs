@@ -2,6 +2,7 @@
 //! was overtaken by a later one is dropped.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use client::ClientError;
@@ -20,10 +21,7 @@ pub struct Fetch<T: Send + Sync + 'static> {
     pub failure: RwSignal<Option<Failure>>,
     /// Whether loading takes long enough to be shown.
     pub slow: RwSignal<bool>,
-    again: RwSignal<u64>,
-    sent: StoredValue<u64>,
-    answered: StoredValue<u64>,
-    oldest_wanted: StoredValue<u64>,
+    course: Course,
 }
 
 impl<T: Send + Sync + 'static> Clone for Fetch<T> {
@@ -43,32 +41,87 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Fetch<T> {
         F: Fn(K) -> Answer + 'static,
         Answer: Future<Output = Result<T, ClientError>> + 'static,
     {
-        let fetch = Self {
-            data: RwSignal::new(None),
+        let course = Course::new();
+        let data = RwSignal::new(None::<T>);
+        let mut before = None;
+        course.follow(Box::new(move || {
+            let key = key();
+            let other = before != key;
+            before.clone_from(&key);
+            let answer = key.map(|key| {
+                let answer = load(key);
+                let delivered = async move {
+                    let value = answer.await?;
+                    let deliver: Deliver = Box::new(move || {
+                        if data.with_untracked(|old| old.as_ref() != Some(&value)) {
+                            data.set(Some(value));
+                        }
+                    });
+                    Ok(deliver)
+                };
+                Box::pin(delivered) as Pin<Box<dyn Future<Output = _>>>
+            });
+            Next { other, answer }
+        }));
+        Self { data, failure: course.failure, slow: course.slow, course }
+    }
+
+    /// Loads again.
+    pub fn reload(self) {
+        let _ = self.course.again.try_update(|again| *again += 1);
+    }
+}
+
+/// Puts what was loaded where it is shown.
+type Deliver = Box<dyn FnOnce()>;
+
+/// What is to be loaded next.
+struct Next {
+    /// Whether it is something else than before.
+    other: bool,
+    answer: Option<Pin<Box<dyn Future<Output = Result<Deliver, ClientError>>>>>,
+}
+
+/// The course of loading, whatever is loaded: kept apart from the type of the data, so that it is compiled once.
+#[derive(Clone, Copy)]
+struct Course {
+    failure: RwSignal<Option<Failure>>,
+    slow: RwSignal<bool>,
+    again: RwSignal<u64>,
+    sent: StoredValue<u64>,
+    answered: StoredValue<u64>,
+    oldest_wanted: StoredValue<u64>,
+}
+
+impl Course {
+    fn new() -> Self {
+        Self {
             failure: RwSignal::new(None),
             slow: RwSignal::new(false),
             again: RwSignal::new(0),
             sent: StoredValue::new(0),
             answered: StoredValue::new(0),
             oldest_wanted: StoredValue::new(0),
-        };
-        Effect::new(move |before: Option<Option<K>>| {
-            fetch.again.track();
-            let key = key();
-            let number = fetch.sent.get_value() + 1;
-            fetch.sent.set_value(number);
-            if before.flatten() != key {
-                fetch.oldest_wanted.set_value(number);
-            }
-            if let Some(key) = key.clone() {
-                fetch.run(number, load(key));
-            }
-            key
-        });
-        fetch
+        }
     }
 
-    fn run(self, number: u64, answer: impl Future<Output = Result<T, ClientError>> + 'static) {
+    /// Loads now and whenever what `next` reads changes.
+    fn follow(self, mut next: Box<dyn FnMut() -> Next>) {
+        Effect::new(move |_| {
+            self.again.track();
+            let Next { other, answer } = next();
+            let number = self.sent.get_value() + 1;
+            self.sent.set_value(number);
+            if other {
+                self.oldest_wanted.set_value(number);
+            }
+            if let Some(answer) = answer {
+                self.run(number, answer);
+            }
+        });
+    }
+
+    fn run(self, number: u64, answer: Pin<Box<dyn Future<Output = Result<Deliver, ClientError>>>>) {
         set_timeout(
             move || {
                 let pending = self.answered.try_get_value().is_some_and(|answered| answered < number);
@@ -91,19 +144,12 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Fetch<T> {
             self.answered.set_value(number);
             self.slow.set(false);
             match result {
-                Ok(value) => {
+                Ok(deliver) => {
                     self.failure.set(None);
-                    if self.data.with_untracked(|old| old.as_ref() != Some(&value)) {
-                        self.data.set(Some(value));
-                    }
+                    deliver();
                 }
                 Err(error) => self.failure.set(Some(error.into())),
             }
         });
-    }
-
-    /// Loads again.
-    pub fn reload(self) {
-        let _ = self.again.try_update(|again| *again += 1);
     }
 }
