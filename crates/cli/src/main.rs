@@ -47,8 +47,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 }
 
 fn print_openapi() -> Result<(), Failure> {
-    let text =
-        api::openapi().to_pretty_json().map_err(|error| Failure::other("writing the OpenAPI document", error))?;
+    let failed = |error: serde_json::Error| Failure::other("writing the OpenAPI document", error);
+    // By way of a value, whose keys are sorted: the same document is the same text.
+    let document = serde_json::to_value(api::openapi()).map_err(failed)?;
+    let text = serde_json::to_string_pretty(&document).map_err(failed)?;
     println!("{text}");
     Ok(())
 }
