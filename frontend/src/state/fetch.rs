@@ -75,11 +75,14 @@ impl<T: Clone + PartialEq + Send + Sync + 'static> Fetch<T> {
 /// Puts what was loaded where it is shown.
 type Deliver = Box<dyn FnOnce()>;
 
+/// An answer on its way.
+type Loading = Pin<Box<dyn Future<Output = Result<Deliver, ClientError>>>>;
+
 /// What is to be loaded next.
 struct Next {
     /// Whether it is something else than before.
     other: bool,
-    answer: Option<Pin<Box<dyn Future<Output = Result<Deliver, ClientError>>>>>,
+    answer: Option<Loading>,
 }
 
 /// The course of loading, whatever is loaded: kept apart from the type of the data, so that it is compiled once.
