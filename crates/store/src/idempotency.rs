@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::columns::{from_json, micros, to_json};
+use crate::connection::AnyConnection;
 use crate::schema::idempotency_keys;
 use crate::{Store, StoreError};
 
@@ -64,14 +65,18 @@ impl Store {
                 .first(transaction.connection)
                 .optional()?;
             let Some((sealed, answer)) = known else {
-                diesel::insert_into(idempotency_keys::table)
-                    .values((
-                        idempotency_keys::key.eq(key),
-                        idempotency_keys::request_sealed.eq(transaction.key.seal(&place(key), &digest)?),
-                        idempotency_keys::created_at.eq(micros(now)),
-                    ))
-                    .execute(transaction.connection)?;
-                return Ok(Idempotency::Fresh);
+                let row = (
+                    idempotency_keys::key.eq(key),
+                    idempotency_keys::request_sealed.eq(transaction.key.seal(&place(key), &digest)?),
+                    idempotency_keys::created_at.eq(micros(now)),
+                );
+                let insert = diesel::insert_into(idempotency_keys::table).values(row);
+                let inserted = match transaction.connection {
+                    // Another request with this key may have come between the look and now.
+                    AnyConnection::Postgres(postgres) => insert.on_conflict_do_nothing().execute(postgres)?,
+                    AnyConnection::Sqlite(sqlite) => insert.execute(sqlite)?,
+                };
+                return Ok(if inserted == 1 { Idempotency::Fresh } else { Idempotency::InProgress });
             };
             if transaction.key.open(&place(key), &sealed)? != digest.as_slice() {
                 return Err(StoreError::IdempotencyKeyReused);
