@@ -12,12 +12,14 @@ use tokio::time::timeout;
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// MySQL's and MariaDB's servers speak first, and at once unless they look up the client's name.
 const GREETING_LIMIT: Duration = Duration::from_millis(400);
-/// PostgreSQL forks and answers.
-const SSL_ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+/// How long an answer to a guess may take: PostgreSQL forks first.
+const GUESS_LIMIT: Duration = Duration::from_millis(1500);
 /// How long an answer may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// PostgreSQL's `SSLRequest` (manual, "Message Formats"): answered by one byte, `S`, `N` or `E`.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// Redis answers it to everybody, if only with an error.
+const PING: &[u8] = b"PING\r\n";
 
 /// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +60,26 @@ impl Speaker {
     }
 }
 
-/// Asks who is there. Sends no credentials.
-pub(crate) async fn who_answers(host: &str, port: u16) -> Speaker {
+/// Asks who is there. Sends no credentials. An engine that waits to be spoken to is asked as the one that is expected,
+/// at once: only where that is wrong does it cost the time to find out.
+pub(crate) async fn who_answers(host: &str, port: u16, expected: Engine) -> Speaker {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    match listen_and_ask(host, port, &SSL_REQUEST, SSL_ANSWER_LIMIT).await {
+    let words: Option<&[u8]> = match expected {
+        Engine::Postgresql => Some(&SSL_REQUEST),
+        Engine::Redis | Engine::Valkey => Some(PING),
+        Engine::Mariadb | Engine::Mysql | Engine::Mssql => None,
+    };
+    if let Some(words) = words {
+        match ask(host, port, Duration::ZERO, words, GUESS_LIMIT).await {
+            Ok(None | Some(Speaker::Unknown)) => {}
+            Ok(Some(speaker)) => return speaker,
+            Err(cause) => return Speaker::Unreachable(cause),
+        }
+    }
+    match ask(host, port, GREETING_LIMIT, &SSL_REQUEST, GUESS_LIMIT).await {
         Ok(Some(speaker)) => speaker,
         // Redis waits for the end of what it takes for a line. It needs a fresh connection.
-        Ok(None) => match listen_and_ask(host, port, b"PING\r\n", ANSWER_LIMIT).await {
+        Ok(None) => match ask(host, port, GREETING_LIMIT, PING, ANSWER_LIMIT).await {
             Ok(speaker) => speaker.unwrap_or(Speaker::Unknown),
             Err(cause) => Speaker::Unreachable(cause),
         },
@@ -72,15 +87,22 @@ pub(crate) async fn who_answers(host: &str, port: u16) -> Speaker {
     }
 }
 
-/// Connects, listens, and if nothing comes says something. `None` when there was no answer to that either.
-async fn listen_and_ask(host: &str, port: u16, words: &[u8], limit: Duration) -> Result<Option<Speaker>, String> {
+/// Connects, listens for as long as `greeting`, and if nothing comes says something. `None` when there was no answer to
+/// that either within `limit`.
+async fn ask(
+    host: &str,
+    port: u16,
+    greeting: Duration,
+    words: &[u8],
+    limit: Duration,
+) -> Result<Option<Speaker>, String> {
     let mut stream = match timeout(CONNECT_LIMIT, TcpStream::connect((host, port))).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(error.to_string()),
         Err(_) => return Err(format!("no answer within {} s", CONNECT_LIMIT.as_secs())),
     };
     let mut buffer = [0; 512];
-    if let Ok(count) = timeout(GREETING_LIMIT, stream.read(&mut buffer)).await {
+    if let Ok(count) = timeout(greeting, stream.read(&mut buffer)).await {
         return Ok(Some(spoke_first(buffer.get(..count.unwrap_or(0)).unwrap_or_default())));
     }
     if stream.write_all(words).await.is_err() {
@@ -134,5 +156,27 @@ mod tests {
         assert_eq!(answered(b"+PONG"), Speaker::Redis);
         assert_eq!(answered(b"\x4e\0\0\0\x0a11.8.6-MariaDB"), Speaker::Mariadb, "a length like an N");
         assert_eq!(answered(b"HTTP/1.1 400 Bad Request"), Speaker::Unknown);
+    }
+
+    #[tokio::test]
+    async fn the_expected_engine_is_asked_first() {
+        for (expected, words, answer, speaker) in [
+            (Engine::Postgresql, SSL_REQUEST.as_slice(), b"N".as_slice(), Speaker::Postgresql),
+            (Engine::Redis, PING, b"+PONG\r\n", Speaker::Redis),
+            // Somebody else's greeting is heard nevertheless.
+            (Engine::Valkey, PING, b"\x5d\0\0\0\x0a10.11.19-MariaDB\0", Speaker::Mariadb),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let port = listener.local_addr().unwrap().port();
+            let server = async {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut heard = vec![0; words.len()];
+                stream.read_exact(&mut heard).await.unwrap();
+                stream.write_all(answer).await.unwrap();
+                heard
+            };
+            let (found, heard) = tokio::join!(who_answers("127.0.0.1", port, expected), server);
+            assert_eq!((found, heard.as_slice()), (speaker, words));
+        }
     }
 }

@@ -149,7 +149,7 @@ impl ServerFacts {
 /// Refuses another engine before a password is sent to it.
 async fn check_engine(datastore: &DatastoreAccess) -> Result<(), EngineError> {
     let address = format!("{}:{}", datastore.host, datastore.port);
-    match who_answers(&datastore.host, datastore.port).await {
+    match who_answers(&datastore.host, datastore.port, datastore.engine).await {
         speaker if speaker.can_be(Engine::Mariadb) => Ok(()),
         Speaker::Unreachable(reason) => {
             Err(EngineError::known(ErrorCode::HostUnreachable, format!("{address} can't be reached: {reason}.")))

@@ -32,7 +32,7 @@ async fn login(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Resul
     let speaker = tokio::select! {
         biased;
         () = cancel.cancelled() => Speaker::Unreachable("cancelled".to_owned()),
-        speaker = who_answers(&datastore.host, datastore.port) => speaker,
+        speaker = who_answers(&datastore.host, datastore.port, datastore.engine) => speaker,
     };
     if let Speaker::Unreachable(cause) = speaker {
         return Err(Problem::new(ErrorCode::HostUnreachable, format!("{address} can't be reached: {cause}.")));

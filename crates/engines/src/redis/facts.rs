@@ -95,7 +95,7 @@ impl ServerFacts {
 /// `host_unreachable`, `engine_mismatch`.
 pub(super) async fn check_protocol(engine: Engine, datastore: &DatastoreAccess) -> Result<(), EngineError> {
     let address = format!("{}:{}", datastore.host, datastore.port);
-    match who_answers(&datastore.host, datastore.port).await {
+    match who_answers(&datastore.host, datastore.port, datastore.engine).await {
         speaker if speaker.can_be(engine) => Ok(()),
         Speaker::Unreachable(reason) => {
             Err(EngineError::known(ErrorCode::HostUnreachable, format!("{address} can't be reached: {reason}.")))
