@@ -2,7 +2,8 @@
 
 use domain::{
     Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, DatastorePatch, Inspection, Job, JobStatus, LogLine,
-    Method as BackupMethod, Page, Restore, RestoreCreate, RestorePlan, Storage, StorageCreate, StoragePatch, Worker,
+    Method as BackupMethod, Page, Restore, RestoreCreate, RestorePlan, Schedule, ScheduleCreate, SchedulePatch,
+    ScheduleRun, ScheduleSettings, Storage, StorageCreate, StoragePatch, Worker,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -99,6 +100,51 @@ impl Client {
 
     pub async fn backup_restore(&self, id: Uuid, body: &RestoreCreate) -> Result<Restore, ClientError> {
         self.send(Method::POST, &format!("/backups/{id}/restore"), body).await
+    }
+
+    pub async fn schedule_list(&self, datastore: Uuid, query: &ListQuery) -> Result<Page<Schedule>, ClientError> {
+        self.get(&format!("/datastores/{datastore}/schedules"), query).await
+    }
+
+    pub async fn schedule_get(&self, id: Uuid) -> Result<Schedule, ClientError> {
+        self.get(&format!("/schedules/{id}"), &Empty {}).await
+    }
+
+    pub async fn schedule_create(&self, datastore: Uuid, body: &ScheduleCreate) -> Result<Schedule, ClientError> {
+        self.send(Method::POST, &format!("/datastores/{datastore}/schedules"), body).await
+    }
+
+    /// Changes a schedule; refused when the version that the body names is no longer the newest.
+    pub async fn schedule_patch(&self, id: Uuid, body: &SchedulePatch) -> Result<Schedule, ClientError> {
+        self.send(Method::PATCH, &format!("/schedules/{id}"), body).await
+    }
+
+    /// Deletes a schedule and the records of its runs; backups that it made stay.
+    pub async fn schedule_delete(&self, id: Uuid) -> Result<(), ClientError> {
+        self.send_without_answer(self.request(Method::DELETE, &format!("/schedules/{id}"))).await
+    }
+
+    pub async fn schedule_pause(&self, id: Uuid) -> Result<Schedule, ClientError> {
+        self.send(Method::POST, &format!("/schedules/{id}/pause"), &Empty {}).await
+    }
+
+    pub async fn schedule_resume(&self, id: Uuid) -> Result<Schedule, ClientError> {
+        self.send(Method::POST, &format!("/schedules/{id}/resume"), &Empty {}).await
+    }
+
+    /// Makes a backup as the schedule would, now.
+    pub async fn schedule_run(&self, id: Uuid) -> Result<Backup, ClientError> {
+        self.send(Method::POST, &format!("/schedules/{id}/run"), &Empty {}).await
+    }
+
+    /// What became of the times at which a schedule was due, newest first.
+    pub async fn schedule_run_list(&self, id: Uuid, query: &ListQuery) -> Result<Page<ScheduleRun>, ClientError> {
+        self.get(&format!("/schedules/{id}/runs"), query).await
+    }
+
+    /// What this installation demands of schedules.
+    pub async fn schedule_settings(&self) -> Result<ScheduleSettings, ClientError> {
+        self.get("/schedules/settings", &Empty {}).await
     }
 
     pub async fn restore_list(&self, datastore: Uuid, query: &ListQuery) -> Result<Page<Restore>, ClientError> {

@@ -187,8 +187,10 @@ pub struct DatastoreOverview {
     pub backup_count: i64,
     /// What they occupy, in bytes.
     pub stored_bytes: i64,
-    /// Backups and restores that failed in the last 24 hours.
+    /// Backups and restores that failed in the last 24 hours, and scheduled runs that were missed or skipped then.
     pub failures_24h: i64,
+    /// When the next scheduled backup is due; null without an active schedule.
+    pub next_run_at: Option<DateTime<Utc>>,
     /// The stored sizes in bytes of the newest completed backups, oldest first, at most 30.
     pub recent_sizes_bytes: Vec<i64>,
     /// The job that runs now, or waits.

@@ -42,7 +42,7 @@ pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTa
 pub use restore_plan::{Obstacle, RestorePlan};
 pub use schedule::{
     Frequency, LastRun, PreviewRequest, PreviewResponse, RunStatus, Schedule, ScheduleCreate, ScheduleDraft,
-    SchedulePatch, ScheduleRules, ScheduleRun, ScheduleStatus, SchedulerSettings,
+    SchedulePatch, ScheduleRun, ScheduleSettings, ScheduleStatus,
 };
 pub use secret::Secret;
 pub use storage::{Storage, StorageAccess, StorageConfig, StorageCreate, StoragePatch};

@@ -15,8 +15,8 @@ use uuid::Uuid;
 
 pub use frequency::Frequency;
 pub use run::{LastRun, RunStatus, ScheduleRun};
-pub use settings::SchedulerSettings;
-pub use validation::{ScheduleDraft, ScheduleRules};
+pub use settings::ScheduleSettings;
+pub use validation::ScheduleDraft;
 
 use crate::engine::named_enum;
 use crate::problem::FieldError;

@@ -20,7 +20,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::due::due;
-use super::{ScheduleStatus, SchedulerSettings, jitter};
+use super::{ScheduleSettings, ScheduleStatus, jitter};
 use crate::error_code::RetryClass;
 use crate::recurrence::Recurrence;
 use settle::{Candidate, close, settle};
@@ -30,8 +30,6 @@ pub use super::due::MAX_MISSED;
 /// How far the clock may go back before due times that were handled are looked at again: more than the clocks of two API
 /// processes differ.
 pub const CLOCK_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
-/// How late a run may start and still not be a late one, where late ones are not caught up.
-const PUNCTUAL: TimeDelta = TimeDelta::minutes(10);
 
 /// What is recorded of a schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,7 +121,7 @@ pub fn decide(
     state: &ScheduleState,
     now: DateTime<Utc>,
     availability: &Availability,
-    settings: &SchedulerSettings,
+    settings: &ScheduleSettings,
 ) -> Decision {
     if state.status == ScheduleStatus::Paused {
         let actions = state.open_runs.iter().map(|run| close(*run, SkipReason::Paused)).collect();
@@ -147,7 +145,7 @@ pub fn edit(
     recurrence: &Recurrence,
     now: DateTime<Utc>,
     availability: &Availability,
-    settings: &SchedulerSettings,
+    settings: &ScheduleSettings,
 ) -> Decision {
     if state.status == ScheduleStatus::Paused {
         return decide(state, now, availability, settings);
@@ -174,7 +172,7 @@ pub fn pause(state: &ScheduleState, now: DateTime<Utc>) -> Decision {
 }
 
 /// Begins, or begins again after a pause: what was due up to now is no concern any more.
-pub fn begin(id: Uuid, recurrence: &Recurrence, now: DateTime<Utc>, settings: &SchedulerSettings) -> Decision {
+pub fn begin(id: Uuid, recurrence: &Recurrence, now: DateTime<Utc>, settings: &ScheduleSettings) -> Decision {
     let next_run_at = recurrence.next_run(now);
     let wake_at = next_run_at.map(|next| next + jitter::delay(id, settings.jitter_seconds));
     Decision { actions: Vec::new(), handled_until: now, next_run_at, wake_at }
@@ -195,7 +193,7 @@ fn settle_until(
     until: DateTime<Utc>,
     now: DateTime<Utc>,
     availability: &Availability,
-    settings: &SchedulerSettings,
+    settings: &ScheduleSettings,
 ) -> Settled {
     // A clock that went back a long way makes the times until then come again.
     let went_back = state.handled_until > now + CLOCK_TOLERANCE;
@@ -203,13 +201,9 @@ fn settle_until(
     let (due, next_run_at) = due(&state.recurrence, after, until);
     let mut settled = Settled { actions: Vec::new(), handled_until: after, next_run_at, open_wake_at: None };
     let mut candidate = state.open_runs.iter().copied().max_by_key(|run| run.due_at).map(Candidate::Open);
-    if let Some(mut due) = due {
+    if let Some(due) = due {
         settled.handled_until = due.newest;
-        if settings.catch_up || due.newest >= until - PUNCTUAL {
-            candidate = Some(Candidate::Fresh(due.newest));
-        } else {
-            due.earlier.push(due.newest);
-        }
+        candidate = Some(Candidate::Fresh(due.newest));
         if !due.earlier.is_empty() {
             settled.actions.push(Action::Miss { due_at: due.earlier, also_since: due.more.then_some(after) });
         }

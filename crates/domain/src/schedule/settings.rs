@@ -1,4 +1,4 @@
-//! What an installation sets about its scheduler.
+//! What an installation sets about its schedules.
 
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 /// The longest pause before a retry, in seconds, however often it failed.
 const RETRY_DELAY_MAX_SECONDS: u32 = 6 * 3_600;
 
-/// How the scheduler deals with what does not go as planned.
+/// What an installation demands of schedules, and how the scheduler deals with what does not go as planned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct SchedulerSettings {
-    /// Whether the newest run that came due while no scheduler ran is run late. If not, it is recorded as missed, too.
-    pub catch_up: bool,
+pub struct ScheduleSettings {
+    /// Whether a new datastore gets a daily schedule of full backups.
+    pub default_schedule: bool,
+    /// How close together a schedule may start full backups, in minutes.
+    pub minimum_full_interval_minutes: u32,
     /// How long a run waits while its datastore is busy, in seconds, before it is skipped.
     pub wait_limit_seconds: u32,
     /// The window over which schedules that are due at the same time are spread, in seconds; 0 to start all at once.
@@ -23,13 +25,20 @@ pub struct SchedulerSettings {
     pub retry_delay_seconds: u32,
 }
 
-impl Default for SchedulerSettings {
+impl Default for ScheduleSettings {
     fn default() -> Self {
-        Self { catch_up: true, wait_limit_seconds: 3_600, jitter_seconds: 0, retries: 2, retry_delay_seconds: 300 }
+        Self {
+            default_schedule: true,
+            minimum_full_interval_minutes: 15,
+            wait_limit_seconds: 3_600,
+            jitter_seconds: 0,
+            retries: 2,
+            retry_delay_seconds: 300,
+        }
     }
 }
 
-impl SchedulerSettings {
+impl ScheduleSettings {
     pub(super) fn wait_limit(&self) -> TimeDelta {
         TimeDelta::seconds(i64::from(self.wait_limit_seconds))
     }

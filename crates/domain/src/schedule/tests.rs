@@ -116,7 +116,7 @@ fn bad_frequencies_name_their_fields() {
 
 fn create(json: &str) -> Result<ScheduleDraft, Vec<FieldError>> {
     let create: ScheduleCreate = serde_json::from_str(json).unwrap_or_else(|error| panic!("{json}: {error}"));
-    create.validate(&capabilities(), &ScheduleRules::default(), now())
+    create.validate(&capabilities(), &ScheduleSettings::default(), now())
 }
 
 #[test]
@@ -146,8 +146,16 @@ fn bad_schedules_name_all_their_fields() {
     // Increments may come as fast as they like; how fast full backups may come is a setting.
     assert!(create(r#"{"type":"incremental","recurrence":"TZ=UTC * * * * *"}"#).is_ok());
     let every_minute = ScheduleCreate { recurrence: Some("TZ=UTC * * * * *".into()), ..ScheduleCreate::default() };
-    assert!(every_minute.validate(&capabilities(), &ScheduleRules { minimum_full_interval_minutes: 1 }, now()).is_ok());
-    let unknown = every_minute.validate(&Capabilities::default(), &ScheduleRules::default(), now()).unwrap_err();
+    assert!(
+        every_minute
+            .validate(
+                &capabilities(),
+                &ScheduleSettings { minimum_full_interval_minutes: 1, ..Default::default() },
+                now()
+            )
+            .is_ok()
+    );
+    let unknown = every_minute.validate(&Capabilities::default(), &ScheduleSettings::default(), now()).unwrap_err();
     assert_eq!(pointers(&unknown), ["/method", "/recurrence"]);
 }
 
@@ -160,7 +168,7 @@ fn an_edit_changes_what_it_names_and_nothing_else() {
     };
     let edit = |json: &str, capabilities: &Capabilities| {
         let patch: SchedulePatch = serde_json::from_str(json).unwrap();
-        patch.validate(current(), capabilities, &ScheduleRules::default(), now())
+        patch.validate(current(), capabilities, &ScheduleSettings::default(), now())
     };
     assert_eq!(edit("{}", &capabilities()).unwrap(), current());
     // What the server can do does not matter for another time.

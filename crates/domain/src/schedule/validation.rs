@@ -3,23 +3,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Frequency, ScheduleCreate, SchedulePatch};
+use super::{Frequency, ScheduleCreate, SchedulePatch, ScheduleSettings};
 use crate::problem::FieldError;
 use crate::recurrence::Recurrence;
 use crate::{BackupType, Capabilities, Method};
-
-/// What an installation demands of schedules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ScheduleRules {
-    /// How close together a schedule may start full backups, in minutes.
-    pub minimum_full_interval_minutes: u32,
-}
-
-impl Default for ScheduleRules {
-    fn default() -> Self {
-        Self { minimum_full_interval_minutes: 15 }
-    }
-}
 
 /// A schedule that may be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +24,7 @@ impl ScheduleCreate {
     pub fn validate(
         &self,
         capabilities: &Capabilities,
-        rules: &ScheduleRules,
+        settings: &ScheduleSettings,
         now: DateTime<Utc>,
     ) -> Result<ScheduleDraft, Vec<FieldError>> {
         let backup_type = self.backup_type.unwrap_or(BackupType::Full);
@@ -46,7 +33,7 @@ impl ScheduleCreate {
         let timing = read_timing(self.recurrence.as_deref(), self.frequency.as_ref(), now);
         let recurrence = take(timing, &mut errors);
         if let Some(recurrence) = &recurrence {
-            errors.extend(check_pace(recurrence, self.frequency.as_ref(), backup_type, rules));
+            errors.extend(check_pace(recurrence, self.frequency.as_ref(), backup_type, settings));
         }
         finish(method, backup_type, recurrence, errors)
     }
@@ -62,7 +49,7 @@ impl SchedulePatch {
         &self,
         current: ScheduleDraft,
         capabilities: &Capabilities,
-        rules: &ScheduleRules,
+        settings: &ScheduleSettings,
         now: DateTime<Utc>,
     ) -> Result<ScheduleDraft, Vec<FieldError>> {
         let backup_type = self.backup_type.unwrap_or(current.backup_type);
@@ -79,7 +66,7 @@ impl SchedulePatch {
             take(read_timing(self.recurrence.as_deref(), self.frequency.as_ref(), now), &mut errors)
         };
         if let Some(recurrence) = &recurrence {
-            errors.extend(check_pace(recurrence, self.frequency.as_ref(), backup_type, rules));
+            errors.extend(check_pace(recurrence, self.frequency.as_ref(), backup_type, settings));
         }
         finish(method, backup_type, recurrence, errors)
     }
@@ -109,7 +96,7 @@ fn check_pace(
     recurrence: &Recurrence,
     frequency: Option<&Frequency>,
     backup_type: BackupType,
-    rules: &ScheduleRules,
+    settings: &ScheduleSettings,
 ) -> Option<FieldError> {
     if backup_type != BackupType::Full {
         return None;
@@ -117,7 +104,7 @@ fn check_pace(
     if let Some(Frequency::Minutes { .. }) = frequency {
         return Some(FieldError::new("/frequency/kind", "minutes are not for full backups; choose hourly or daily"));
     }
-    let (minimum, shortest) = (rules.minimum_full_interval_minutes, recurrence.shortest_interval_minutes());
+    let (minimum, shortest) = (settings.minimum_full_interval_minutes, recurrence.shortest_interval_minutes());
     (shortest < minimum).then(|| {
         let pointer = if frequency.is_some() { "/frequency" } else { "/recurrence" };
         FieldError::new(

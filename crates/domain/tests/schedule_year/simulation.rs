@@ -7,7 +7,7 @@ use domain::error_code::RetryClass;
 use domain::schedule::decision::{
     Action, Availability, CLOCK_TOLERANCE, Decision, OpenState, ScheduleState, begin, decide, edit, pause,
 };
-use domain::{Recurrence, ScheduleStatus, SchedulerSettings};
+use domain::{Recurrence, ScheduleSettings, ScheduleStatus};
 
 use crate::random::Random;
 use crate::records::{Records, RunState, Totals};
@@ -22,7 +22,7 @@ struct Span {
 /// One schedule, its datastore and its scheduler.
 pub struct Simulation {
     random: Random,
-    settings: SchedulerSettings,
+    settings: ScheduleSettings,
     /// How long jitter holds this schedule back.
     delay: TimeDelta,
     state: ScheduleState,
@@ -48,8 +48,7 @@ impl Simulation {
         let mut random = Random(seed);
         let id = random.id();
         let jitter_seconds = if random.one_in(2) { 3_600 } else { 0 };
-        let settings =
-            SchedulerSettings { catch_up: !random.one_in(4), jitter_seconds, ..SchedulerSettings::default() };
+        let settings = ScheduleSettings { jitter_seconds, ..ScheduleSettings::default() };
         let recurrence = random.recurrence();
         let begun = begin(id, &recurrence, start, &settings);
         Self {
@@ -280,7 +279,7 @@ impl Simulation {
             assert!(runs.contains_key(due) || summed_up(due), "{due} of {} was lost", self.state.id);
         }
         // Undisturbed, nothing is missed: a clock that was wrong silences no schedule.
-        let is_slow = self.state.recurrence.shortest_interval_minutes() >= 24 * 60 && self.settings.catch_up;
+        let is_slow = self.state.recurrence.shortest_interval_minutes() >= 24 * 60;
         for (due, run) in runs {
             assert!(expected.contains(due), "{due} never came due: {run:?}");
             assert!(matches!(run.state, RunState::Ended | RunState::Missed | RunState::Skipped), "{due}: {run:?}");

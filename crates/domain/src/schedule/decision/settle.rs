@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{Action, Availability, CLOCK_TOLERANCE, OpenRun, OpenState, SkipReason};
 use crate::error_code::RetryClass;
-use crate::schedule::SchedulerSettings;
+use crate::schedule::ScheduleSettings;
 
 /// How soon to look again at a datastore that is busy, should nobody tell that it is free.
 const BUSY_LOOK: TimeDelta = TimeDelta::seconds(15);
@@ -39,7 +39,7 @@ pub(super) fn settle(
     candidate: Candidate,
     now: DateTime<Utc>,
     availability: &Availability,
-    settings: &SchedulerSettings,
+    settings: &ScheduleSettings,
     actions: &mut Vec<Action>,
 ) -> Option<DateTime<Utc>> {
     let due_at = candidate.due_at();
@@ -82,7 +82,7 @@ fn settle_failed(
     failure: Failure,
     now: DateTime<Utc>,
     availability: &Availability,
-    settings: &SchedulerSettings,
+    settings: &ScheduleSettings,
     actions: &mut Vec<Action>,
 ) -> Option<DateTime<Utc>> {
     if failure.retry == RetryClass::Never || failure.attempt > settings.retries {
