@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod recovery;
 mod restores;
+mod schedules;
 pub(crate) mod service;
 mod storages;
 mod worker_protocol;
@@ -41,6 +42,17 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(restores::restore_cancel)
         .service(restores::restore_undo)
         .service(restores::restore_log)
+        .service(schedules::schedule_list)
+        .service(schedules::schedule_create)
+        .service(schedules::schedule_preview)
+        .service(schedules::schedule_settings)
+        .service(schedules::schedule_get)
+        .service(schedules::schedule_patch)
+        .service(schedules::schedule_delete)
+        .service(schedules::schedule_pause)
+        .service(schedules::schedule_resume)
+        .service(schedules::schedule_run)
+        .service(schedules::schedule_run_list)
         .service(jobs::job_list)
         .service(jobs::job_get)
         .service(jobs::job_cancel)

@@ -19,6 +19,7 @@ mod problem;
 mod request_context;
 mod restore_refusal;
 mod same_origin;
+mod scheduler;
 mod server;
 mod state;
 mod store_problem;

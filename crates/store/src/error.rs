@@ -31,6 +31,9 @@ pub enum StoreError {
     StorageInUse,
     #[error("the restore can't be undone any more")]
     UndoNotPossible,
+    /// Somebody else edited it.
+    #[error("the schedule was changed meanwhile; its version is {version} now")]
+    ScheduleChanged { version: i64 },
     /// A worker reported the result of something else than the job's kind.
     #[error("a job of kind {expected} can't end with the result of {given}")]
     UnexpectedResult { expected: domain::JobKind, given: domain::JobKind },
@@ -83,6 +86,7 @@ impl StoreError {
             Self::BackupNotRestorable { .. } => ErrorCode::BackupNotRestorable,
             Self::StorageInUse => ErrorCode::StorageInUse,
             Self::UndoNotPossible => ErrorCode::UndoNotPossible,
+            Self::ScheduleChanged { .. } => ErrorCode::Conflict,
             Self::UnexpectedResult { .. } | Self::InvalidCursor => ErrorCode::ValidationFailed,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
             Self::Unavailable { .. } => ErrorCode::DatabaseUnavailable,

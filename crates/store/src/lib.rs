@@ -19,6 +19,7 @@ mod master_key;
 mod migrate;
 mod page;
 mod restores;
+mod schedules;
 mod schema;
 mod storages;
 mod transaction;
@@ -34,6 +35,7 @@ pub use jobs::JobFilter;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use page::PageRequest;
 pub use restores::{RestoreFilter, RestoreRequest};
+pub use schedules::Firing;
 
 use connection::{Connector, Pool};
 use diesel::r2d2::ManageConnection;

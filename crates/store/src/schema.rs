@@ -145,6 +145,40 @@ diesel::table! {
 }
 
 diesel::table! {
+    schedules (id) {
+        id -> Text,
+        datastore_id -> Text,
+        method -> Text,
+        #[sql_name = "type"]
+        backup_type -> Text,
+        status -> Text,
+        recurrence -> Text,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        handled_until -> BigInt,
+        next_run_at -> Nullable<BigInt>,
+        wake_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    schedule_runs (schedule_id, due_at) {
+        schedule_id -> Text,
+        due_at -> BigInt,
+        status -> Text,
+        reason -> Nullable<Text>,
+        attempt -> Integer,
+        backup_id -> Nullable<Text>,
+        retry_at -> Nullable<BigInt>,
+        open -> Bool,
+        since -> Nullable<BigInt>,
+        retry_class -> Nullable<Text>,
+        recorded_at -> BigInt,
+    }
+}
+
+diesel::table! {
     events (id) {
         id -> BigInt,
         kind -> Text,
@@ -182,3 +216,6 @@ diesel::table! {
         jobs -> BigInt,
     }
 }
+
+diesel::joinable!(schedule_runs -> schedules (schedule_id));
+diesel::allow_tables_to_appear_in_same_query!(schedules, schedule_runs);

@@ -168,6 +168,7 @@ pub async fn start_on(store: Store) -> Running {
         worker_token: Secret::new(TOKEN),
         default_storage_path: PathBuf::from("/var/lib/holdfast/storage"),
         version: "0.0.0-test",
+        schedule_settings: domain::ScheduleSettings::default(),
     })
     .await
     .unwrap()

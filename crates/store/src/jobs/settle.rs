@@ -16,6 +16,7 @@ use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
 use crate::jobs::row::JobRow;
 use crate::restores;
+use crate::schedules;
 use crate::schema::{backups, restores as restores_table};
 use crate::transaction::Transaction;
 
@@ -81,7 +82,10 @@ pub fn settle(
     job.save(transaction.connection)?;
     job.note_change(transaction)?;
     match kind {
-        JobKind::Backup => settle_backup(transaction, &job, ending.result())?,
+        JobKind::Backup => {
+            settle_backup(transaction, &job, ending.result())?;
+            schedules::run::follow(transaction, &job)?;
+        }
         JobKind::Verify => settle_verification(transaction, &job, ending)?,
         JobKind::Delete => settle_deletion(transaction, &job, after.status, had_run)?,
         JobKind::Restore => settle_restore(transaction, &job, after.status, ending.result())?,
@@ -92,6 +96,9 @@ pub fn settle(
             }
         }
         JobKind::PlanRestore => {}
+    }
+    if let (true, true, Some(datastore)) = (job.exclusive, after.status.is_final(), &job.datastore_id) {
+        schedules::run::datastore_is_free(transaction, datastore)?;
     }
     if let (JobKind::Restore | JobKind::Undo, Some(datastore), true) = (kind, &job.datastore_id, had_run) {
         let status = status_after_switch(after.status, ending);

@@ -7,7 +7,7 @@ use domain::assignment::{Assignment, Heartbeat, Outcome, Task, TaskResult};
 use domain::job::{LEASE_SECONDS, MAX_ATTEMPTS};
 use domain::{
     BackupType, DatastoreStatus, ErrorCode, Inspection, Job, JobError, JobKind, JobStatus, Method, Progress,
-    RestoreStatus, Trigger,
+    RestoreStatus,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -110,13 +110,7 @@ impl Run<'_> {
         match step {
             Step::Backup(which) => {
                 let datastore = *pick(&self.datastores, *which).unwrap();
-                allowed(store.backup_create(
-                    datastore,
-                    Method::PgBasebackup,
-                    BackupType::Full,
-                    Trigger::Manual,
-                    self.now,
-                ));
+                allowed(store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, self.now));
             }
             Step::Restore(which) => {
                 let request = RestoreRequest {
