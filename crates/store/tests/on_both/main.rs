@@ -10,4 +10,5 @@ mod invariants;
 mod jobs;
 mod lists;
 mod restores;
+mod schedules;
 mod secrets;
