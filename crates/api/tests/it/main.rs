@@ -7,6 +7,7 @@ mod events;
 mod pages;
 mod restores;
 mod safety;
+mod schedules;
 mod specification;
 mod support;
 mod walk;

@@ -11,7 +11,7 @@ use crate::plane::{Plane, files_below};
 use crate::servers::{self, TestServer};
 
 /// Enough rows for a backup that can be met in the middle.
-fn busy_postgres() -> testkit::Postgres {
+pub fn busy_postgres() -> testkit::Postgres {
     let server = servers::postgres();
     server.sql("create table ballast as select n, md5(n::text) || repeat(md5(n::text), 8) as text from generate_series(1, 600000) n").expect("rows");
     server
@@ -19,10 +19,10 @@ fn busy_postgres() -> testkit::Postgres {
 
 /// A server process that stands still in the middle of a backup, so that the backup can't end meanwhile. Dropping it lets
 /// the process go on.
-struct Held(Pid);
+pub struct Held(Pid);
 
 impl Held {
-    fn sender_of(server: &testkit::Postgres) -> Self {
+    pub fn sender_of(server: &testkit::Postgres) -> Self {
         let mut held = None;
         testkit::wait_until("the server streams its files", Duration::from_secs(60), || {
             let sender = "select pid from pg_stat_progress_basebackup where phase = 'streaming database files'";
