@@ -6,7 +6,7 @@ use domain::{RunStatus, Trigger};
 
 use crate::StoreError;
 use crate::backups::begin::{NewBackup, insert_backup};
-use crate::columns::{micros, time};
+use crate::columns::micros;
 use crate::datastores::row as datastore_row;
 use crate::schedules::row::ScheduleRow;
 use crate::schedules::run::{self, RunRow};
@@ -23,6 +23,11 @@ pub fn carry_out(
     for action in &decision.actions {
         match action {
             Action::Miss { due_at, also_since } => {
+                tracing::warn!(
+                    schedule = schedule.id,
+                    runs = due_at.len(),
+                    "scheduled runs were missed: no scheduler ran"
+                );
                 for (index, due_at) in due_at.iter().enumerate() {
                     let mut reason = "No scheduler ran when it was due".to_owned();
                     if let (0, Some(since)) = (index, also_since) {
@@ -39,6 +44,7 @@ pub fn carry_out(
                 without_backup(transaction, schedule, micros(*due_at), RunStatus::Waiting, reason)?;
             }
             Action::Skip { due_at, reason } => {
+                tracing::warn!(schedule = schedule.id, %due_at, %reason, "a scheduled run was skipped");
                 without_backup(transaction, schedule, micros(*due_at), RunStatus::Skipped, reason.to_string())?;
             }
             Action::RetryAt { due_at, at } => {
@@ -61,9 +67,6 @@ fn without_backup(
     let known = run::find(transaction.connection, &schedule.id, due_at)?;
     if known.is_some_and(|known| known.attempt > 0) {
         return Ok(());
-    }
-    if status.is_failure() {
-        tracing::warn!(schedule = schedule.id, due_at = %time(due_at), %status, reason, "a scheduled run made no backup");
     }
     RunRow::without_backup(&schedule.id, due_at, status, reason, micros(transaction.now)).save(transaction.connection)
 }
