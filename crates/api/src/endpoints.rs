@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod recovery;
 mod restores;
+mod retention;
 mod schedules;
 pub(crate) mod service;
 mod storages;
@@ -35,6 +36,13 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(backups::backup_cancel)
         .service(backups::backup_verify)
         .service(backups::backup_log)
+        .service(retention::backup_settings_get)
+        .service(retention::backup_settings_put)
+        .service(retention::retention_plan)
+        .service(retention::retention_preview)
+        .service(retention::backup_hold)
+        .service(retention::backup_release)
+        .service(retention::datastore_sweep)
         .service(restores::backup_restore_plan)
         .service(restores::backup_restore)
         .service(restores::restore_list)

@@ -24,6 +24,7 @@ mod server;
 mod state;
 mod store_problem;
 mod token;
+mod upkeep;
 mod waiting;
 mod web_app;
 

@@ -21,7 +21,7 @@ use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
 use crate::state::{AppState, State, now};
 use crate::token::TokenDigest;
-use crate::{background, configure_documented, edge, extract, same_origin, scheduler, web_app};
+use crate::{background, configure_documented, edge, extract, same_origin, scheduler, upkeep, web_app};
 
 /// How long the head of a request may take to arrive. // F-92
 const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
@@ -131,6 +131,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     let tasks = vec![
         tokio::spawn(background::run(state.clone(), stop.clone())),
         tokio::spawn(scheduler::run(state.clone(), stop.clone())),
+        tokio::spawn(upkeep::run(state.clone(), stop.clone())),
         tokio::spawn({
             let state = state.clone();
             async move { state.changes.watch(state.store(), stop).await }

@@ -23,6 +23,8 @@ pub enum StoreError {
     HasBackups { count: i64 },
     #[error("backups {numbers:?} need this one")]
     HasDependents { numbers: Vec<i64> },
+    #[error("the backup is held: {reason}")]
+    BackupHeld { reason: String },
     #[error("a job is using the backup")]
     BackupInUse,
     #[error("{detail}")]
@@ -82,6 +84,7 @@ impl StoreError {
             Self::Illegal(_) => ErrorCode::NotCancellable,
             Self::HasBackups { .. } => ErrorCode::DatastoreHasBackups,
             Self::HasDependents { .. } => ErrorCode::BackupHasDependents,
+            Self::BackupHeld { .. } => ErrorCode::BackupHeld,
             Self::BackupInUse => ErrorCode::BackupInUse,
             Self::BackupNotRestorable { .. } => ErrorCode::BackupNotRestorable,
             Self::StorageInUse => ErrorCode::StorageInUse,

@@ -23,6 +23,7 @@ mod schedules;
 mod schema;
 mod storages;
 mod transaction;
+mod upkeep;
 mod workers;
 
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,7 @@ pub use master_key::{MasterKey, MasterKeyError};
 pub use page::PageRequest;
 pub use restores::{RestoreFilter, RestoreRequest};
 pub use schedules::Firing;
+pub use upkeep::Upkeep;
 
 use connection::{Connector, Pool};
 use diesel::r2d2::ManageConnection;

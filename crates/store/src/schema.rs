@@ -119,6 +119,23 @@ diesel::table! {
         deleting -> Bool,
         error_code -> Nullable<Text>,
         error_detail -> Nullable<Text>,
+        held -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    backup_settings (datastore_id) {
+        datastore_id -> Text,
+        settings -> Text,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    upkeep (datastore_id) {
+        datastore_id -> Text,
+        retained_at -> Nullable<BigInt>,
+        swept_at -> Nullable<BigInt>,
     }
 }
 
@@ -218,4 +235,7 @@ diesel::table! {
 }
 
 diesel::joinable!(schedule_runs -> schedules (schedule_id));
+diesel::joinable!(upkeep -> datastores (datastore_id));
+diesel::joinable!(backup_settings -> datastores (datastore_id));
 diesel::allow_tables_to_appear_in_same_query!(schedules, schedule_runs);
+diesel::allow_tables_to_appear_in_same_query!(datastores, upkeep, backup_settings);

@@ -6,6 +6,7 @@ mod datastores;
 mod events;
 mod pages;
 mod restores;
+mod retention;
 mod safety;
 mod schedules;
 mod specification;

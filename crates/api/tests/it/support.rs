@@ -245,6 +245,7 @@ pub fn success(task: &Task) -> Outcome {
             TaskResult::Restore { undo_until: Utc::now() + chrono::TimeDelta::hours(24), downtime_seconds: 1.5 }
         }
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 0.5 },
+        Task::Sweep { .. } => TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new() },
     };
     Outcome::Completed { result }
 }

@@ -52,6 +52,7 @@ async fn every_operation_of_the_document_is_called_with_success() {
     assert_eq!(service.get(&backup).await.json()["verification"]["status"], "passed");
 
     keep_a_schedule(&service, &datastore).await;
+    look_after(&service, &datastore, &backup).await;
 
     let plan = service.get(&format!("{backup}/restore-plan")).await.json();
     assert_eq!(plan["obstacles"], json!([]));
@@ -108,6 +109,20 @@ async fn keep_a_schedule(service: &TestService, datastore: &str) {
     let deleted = service.delete(&backup).await;
     assert_eq!(deleted.status, 202);
     eventually("the backup is gone", || service.get(&backup), |answer| answer.status == 404).await;
+}
+
+/// What retention has to say, a hold, and a sweep.
+async fn look_after(service: &TestService, datastore: &str, backup: &str) {
+    let settings = format!("{datastore}/backup-settings");
+    let read = service.get(&settings).await.json();
+    let put = |path: String, body: Value| service.send(service.http.put(service.url(&path)).json(&body));
+    assert_eq!(put(settings, read.clone()).await.json(), read);
+    let plan = format!("{datastore}/retention-plan");
+    assert_eq!(service.get(&plan).await.json()["decisions"][0]["verdict"], "keep");
+    assert_eq!(service.post(&plan, json!({"keep_last": 5})).await.json()["deletions"], json!([]));
+    assert_eq!(put(format!("{backup}/hold"), json!({"reason": "a test"})).await.json()["held"], "a test");
+    assert_eq!(service.delete(&format!("{backup}/hold")).await.json()["held"], Value::Null);
+    ended(service, service.post(&format!("{datastore}/sweep"), json!({})).await, "completed").await;
 }
 
 /// Cancels a waiting job under each of the names that it has.

@@ -114,6 +114,7 @@ pub fn insert_backup(
         deleting: false,
         error_code: None,
         error_detail: None,
+        held: None,
     };
     diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
     Ok(row)
@@ -141,6 +142,23 @@ impl Store {
         })
     }
 
+    /// Exempts a backup from deletion, or, without a reason, releases it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::BackupInUse`] when its deletion has begun.
+    pub fn backup_hold(&self, id: Uuid, reason: Option<&str>, now: DateTime<Utc>) -> Result<Backup, StoreError> {
+        let text = id.to_string();
+        self.write(now, |transaction| {
+            let backup = locked(transaction, &text)?;
+            if backup.deleting && reason.is_some() {
+                return Err(StoreError::BackupInUse);
+            }
+            diesel::update(backups::table.find(&text)).set(backups::held.eq(reason)).execute(transaction.connection)?;
+            transaction.changed(EventKind::Backup, id, Some(uuid("backups.datastore_id", &backup.datastore_id)?));
+            row::find(transaction.connection, &text)?.into_backup_with_progress(transaction.connection)
+        })
+    }
+
     /// Starts a full re-read of a backup.
     ///
     /// # Errors
@@ -159,11 +177,15 @@ impl Store {
     /// while it lasts gives the same job. // F-73
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::BackupInUse`], [`StoreError::HasDependents`], [`StoreError::Busy`].
+    /// [`StoreError::NotFound`], [`StoreError::BackupHeld`], [`StoreError::BackupInUse`], [`StoreError::HasDependents`],
+    /// [`StoreError::Busy`].
     pub fn backup_delete_start(&self, id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
         let text = id.to_string();
         self.write(now, |transaction| {
             let backup = locked(transaction, &text)?;
+            if let Some(reason) = backup.held {
+                return Err(StoreError::BackupHeld { reason });
+            }
             match using(transaction, &text)? {
                 Some(job) if job.kind()? == JobKind::Delete => return job.into_job(transaction.connection),
                 Some(_) => return Err(StoreError::BackupInUse),

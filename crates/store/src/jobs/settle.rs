@@ -5,12 +5,12 @@ use diesel::prelude::*;
 use domain::assignment::TaskResult;
 use domain::job::JobState;
 use domain::{
-    DatastoreStatus, ErrorCode, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, RestorePhase, RestoreStatus,
-    VerificationStatus,
+    DatastoreStatus, ErrorCode, EventKind, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, RestorePhase,
+    RestoreStatus, VerificationStatus,
 };
 
 use crate::StoreError;
-use crate::columns::{micros, size, to_json};
+use crate::columns::{micros, optional_uuid, size, to_json};
 use crate::datastores::{inspection, row as datastore_row};
 use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
@@ -95,6 +95,7 @@ pub fn settle(
                 inspection::record(transaction, datastore, inspection)?;
             }
         }
+        JobKind::Sweep => settle_sweep(transaction, &job, ending.result())?,
         JobKind::PlanRestore => {}
     }
     if let (true, true, Some(datastore)) = (job.exclusive, after.status.is_final(), &job.datastore_id) {
@@ -144,6 +145,7 @@ fn kept_result(
             }
             Some(to_json("jobs.result", &plan)?)
         }
+        TaskResult::Sweep { .. } => Some(to_json("jobs.result", result)?),
         TaskResult::Backup { .. } | TaskResult::Delete | TaskResult::Restore { .. } | TaskResult::Undo { .. } => None,
     })
 }
@@ -213,6 +215,25 @@ fn settle_deletion(
         diesel::delete(backups::table.find(backup)).execute(transaction.connection)?;
     } else if status == JobStatus::Cancelled && !had_run {
         diesel::update(backups::table.find(backup)).set(backups::deleting.eq(false)).execute(transaction.connection)?;
+    }
+    Ok(())
+}
+
+/// A completed backup without its manifest is none: as after a verification that failed.
+fn settle_sweep(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    result: Option<&TaskResult>,
+) -> Result<(), StoreError> {
+    let Some(TaskResult::Sweep { missing, .. }) = result else { return Ok(()) };
+    let datastore = optional_uuid("jobs.datastore_id", job.datastore_id.as_deref())?;
+    for backup in missing {
+        let failed = (
+            backups::verification.eq(VerificationStatus::Failed.as_str()),
+            backups::verified_at.eq(micros(transaction.now)),
+        );
+        diesel::update(backups::table.find(backup.to_string())).set(failed).execute(transaction.connection)?;
+        transaction.changed(EventKind::Backup, *backup, datastore);
     }
     Ok(())
 }

@@ -260,7 +260,7 @@ fn result(task: &Task, now: DateTime<Utc>) -> TaskResult {
         Task::Delete { .. } => TaskResult::Delete,
         Task::Restore { .. } => TaskResult::Restore { undo_until: now + Duration::hours(1), downtime_seconds: 1.0 },
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 1.0 },
-        Task::PlanRestore { .. } => unreachable!("no step asks for one"),
+        Task::PlanRestore { .. } | Task::Sweep { .. } => unreachable!("no step asks for one"),
     }
 }
 

@@ -12,3 +12,4 @@ mod lists;
 mod restores;
 mod schedules;
 mod secrets;
+mod upkeep;
