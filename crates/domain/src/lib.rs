@@ -19,6 +19,7 @@ pub mod problem;
 pub mod recurrence;
 pub mod restore;
 pub mod restore_plan;
+pub mod retention;
 pub mod schedule;
 pub mod secret;
 pub mod storage;
