@@ -14,6 +14,7 @@ mod holdfast;
 mod list;
 mod mariadb;
 mod postgresql;
+mod retention;
 mod rounds;
 mod schedules;
 mod server;
@@ -33,7 +34,7 @@ pub struct Sizes {
     pub large_bytes: u64,
 }
 
-const PARTS: [&str; 5] = ["web-app", "list", "schedules", "postgresql", "mariadb"];
+const PARTS: [&str; 6] = ["web-app", "list", "schedules", "retention", "postgresql", "mariadb"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -66,6 +67,7 @@ async fn run() -> Result<ExitCode> {
             "web-app" => web_app::measure(&mut table),
             "list" => list::measure(&mut table).await,
             "schedules" => schedules::measure(&mut table).await,
+            "retention" => retention::measure(&mut table),
             "postgresql" => server::measure(&postgresql::start()?, sizes, &mut table).await,
             _ => server::measure(&mariadb::start()?, sizes, &mut table).await,
         };
