@@ -43,6 +43,10 @@ pub use problem::{FieldError, Problem};
 pub use recurrence::Recurrence;
 pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget};
 pub use restore_plan::{Obstacle, RestorePlan};
+pub use retention::{
+    BackupFacts, CalendarPeriod, ClockFacts, DeleteReason, KeepReason, LogRange, RetentionDecision, RetentionPlan,
+    RetentionPolicy, RetentionTotals, RetentionVerdict,
+};
 pub use schedule::{
     Frequency, LastRun, PreviewRequest, PreviewResponse, RunStatus, Schedule, ScheduleCreate, ScheduleDraft,
     SchedulePatch, ScheduleRun, ScheduleSettings, ScheduleStatus,

@@ -39,11 +39,14 @@ impl BackupFacts {
         self.ended_at.unwrap_or(self.created_at)
     }
 
-    /// Sorts from the oldest to the newest, and never leaves two in doubt.
-    pub(super) fn order(&self) -> (DateTime<Utc>, i64, Uuid) {
+    /// Its place in time.
+    pub(super) fn order(&self) -> Order {
         (self.at(), self.number, self.id)
     }
 }
+
+/// A place in time that no two backups share: older ones are smaller.
+pub(super) type Order = (DateTime<Utc>, i64, Uuid);
 
 /// What is known of the clock that says what time it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -76,12 +79,12 @@ impl ClockFacts {
             None => passed < -CLOCK_JUMP_LIMIT || passed > CLOCK_UNWATCHED_LIMIT,
         };
         astray.then(|| {
-            let really = match self.elapsed {
-                Some(elapsed) => format!("{} later", crate::format::duration(elapsed.as_seconds_f64())),
-                None => "and nobody watched it since".to_owned(),
+            let meanwhile = match self.elapsed {
+                Some(elapsed) => format!("{} passed", crate::format::duration(elapsed.as_seconds_f64())),
+                None => "nobody watched it".to_owned(),
             };
             format!(
-                "Nothing is deleted: the clock went from {} to {}, {really}. Check the clock, then confirm it.",
+                "Nothing is deleted: the clock went from {} to {} while {meanwhile}. Check the clock, then confirm it.",
                 written(last),
                 written(now)
             )

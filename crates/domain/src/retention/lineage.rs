@@ -5,10 +5,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::BackupFacts;
+use super::facts::Order;
 use crate::{BackupType, JobStatus};
 
 /// What a backup is worth.
@@ -38,8 +38,8 @@ pub(super) struct Link<'a> {
     pub is_orphan: bool,
     /// Whether it builds on itself, in a circle that only a broken catalog holds.
     pub is_circular: bool,
-    /// The newest good link of its chain, on good full backups.
-    pub newest_good_at: Option<DateTime<Utc>>,
+    /// The newest good link of its chain, by its place in time; on good full backups.
+    pub newest_good: Option<Order>,
 }
 
 impl Link<'_> {
@@ -114,7 +114,7 @@ impl<'a> Lineage<'a> {
             is_going,
             is_orphan: !is_full && above.is_none_or(|above| above.is_orphan),
             is_circular: false,
-            newest_good_at: None,
+            newest_good: None,
         }
     }
 
@@ -129,11 +129,11 @@ impl<'a> Lineage<'a> {
             .links
             .iter()
             .filter(|link| link.standing == Standing::Good)
-            .filter_map(|link| Some((link.full?, link.backup.at())))
+            .filter_map(|link| Some((link.full?, link.backup.order())))
             .collect();
-        for (full, at) in good {
+        for (full, order) in good {
             if let Some(full) = self.links.get_mut(full) {
-                full.newest_good_at = full.newest_good_at.max(Some(at));
+                full.newest_good = full.newest_good.max(Some(order));
             }
         }
     }

@@ -60,7 +60,7 @@ impl Ages {
     pub(super) fn reasons(&self, position: usize, link: &Link<'_>) -> Vec<KeepReason> {
         let mut reasons = Vec::new();
         // A chain is as old as its newest link.
-        let at = link.newest_good_at.unwrap_or_else(|| link.backup.at());
+        let at = link.newest_good.map_or_else(|| link.backup.at(), |(at, ..)| at);
         if let Some(keep_days) = self.keep_days.filter(|days| at >= days_before(self.counted_to, *days)) {
             let (counted_to, is_stopped) = (self.counted_to, self.evidence.is_some());
             reasons.push(KeepReason::Age { keep_days, counted_to, is_stopped });

@@ -37,7 +37,7 @@ impl Chosen {
         let minimum = policy.minimum_good_backups.max(1);
         let mut choices: HashMap<usize, Vec<Choice>> = HashMap::new();
         let mut choose = |position: usize, choice| choices.entry(position).or_default().push(choice);
-        if let Some((position, _)) = good.iter().max_by_key(|(_, link)| (link.newest_good_at, link.backup.order())) {
+        if let Some((position, _)) = good.iter().max_by_key(|(_, link)| link.newest_good) {
             choose(*position, Choice::Chain(KeepReason::NewestChain));
         }
         for (_, (position, _)) in (0..minimum).zip(&good) {
