@@ -17,8 +17,8 @@ fn Blank(
     /// The words before it, which are its name.
     label: &'static str,
     pointer: &'static str,
-    #[prop(default = "text")] kind: &'static str,
     #[prop(optional)] class: &'static str,
+    #[prop(optional)] placeholder: &'static str,
     place: fn(&mut ScheduleForm) -> &mut String,
 ) -> impl IntoView {
     let id = field_id(pointer);
@@ -27,9 +27,8 @@ fn Blank(
         <input
             id=id.clone()
             class=class
-            type=kind
-            inputmode=(kind == "text" && class.is_empty()).then_some("numeric")
-            required=true
+            type="text"
+            placeholder=placeholder
             autocomplete="off"
             autocapitalize="off"
             spellcheck="false"
@@ -59,7 +58,7 @@ fn sentence(rhythm: Rhythm, form: RwSignal<ScheduleForm>, errors: FieldErrors) -
             <div class="sentence">
                 <Blank form errors label="Every" pointer="/frequency/every" place=|form| &mut form.days />
                 <span>{unit(|form| &form.days, "day,", "days,")}</span>
-                <Blank form errors label="at" pointer="/frequency/at" kind="time" place=|form| &mut form.at />
+                <Blank form errors label="at" pointer="/frequency/at" placeholder="05:00" place=|form| &mut form.at />
             </div>
         }
         .into_any(),

@@ -53,7 +53,7 @@ fn last_run(schedule: &Schedule) -> AnyView {
     let Some(run) = &schedule.last_run else { return view! { <span class="muted">"–"</span> }.into_any() };
     let (at, backup) = (run.at, run.backup_id);
     view! {
-        <div class="row">{run_state(run.status)} {backup.map(|backup| view! { <BackupLog backup /> })}</div>
+        <div class="row">{run_state(run.status)} {backup.map(|backup| view! { <BackupLog backup due=at /> })}</div>
         <span class="cell-sub"><Time at /></span>
     }
     .into_any()

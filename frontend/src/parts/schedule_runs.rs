@@ -1,16 +1,19 @@
 //! What a schedule's row hides until it is opened: when it runs next, and what became of its newest runs.
 
+use chrono::{DateTime, Utc};
 use domain::{EventKind, Schedule, ScheduleRun, ScheduleStatus};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
 
+use super::icon::Icon;
 use super::job_state::run_state;
 use super::next_runs::NextRuns;
 use super::problem::Problem;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
 use crate::state::address::use_open_job;
+use crate::state::clock::write_utc;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::service::service;
@@ -19,9 +22,9 @@ use crate::state::toasts::toasts;
 /// How many runs are shown.
 const NEWEST: u32 = 10;
 
-/// Opens the panel of the job that made a backup.
+/// Opens the panel of the job that made the backup of a run.
 #[component]
-pub fn BackupLog(backup: Uuid) -> impl IntoView {
+pub fn BackupLog(backup: Uuid, due: DateTime<Utc>) -> impl IntoView {
     let open_job = use_open_job();
     let toasts = toasts();
     let open = move |_| {
@@ -32,7 +35,11 @@ pub fn BackupLog(backup: Uuid) -> impl IntoView {
             }
         });
     };
-    view! { <button type="button" class="button plain small" on:click=open>"View log"</button> }
+    view! {
+        <button type="button" class="icon-button" aria-label=format!("Log of the backup of {}", write_utc(due)) title="View log" on:click=open>
+            <Icon name="log" />
+        </button>
+    }
 }
 
 fn run(run: ScheduleRun) -> AnyView {
@@ -43,9 +50,9 @@ fn run(run: ScheduleRun) -> AnyView {
             {run_state(run.status)}
             <span class="reason">
                 {attempts} {run.reason}
-                {run.retry_at.map(|at| view! { " Tried again at " <Time at /> "." })}
+                {run.retry_at.map(|at| view! { " Next attempt at " <Time at /> "." })}
             </span>
-            {run.backup_id.map(|backup| view! { <BackupLog backup /> })}
+            {run.backup_id.map(|backup| view! { <BackupLog backup due=run.due_at /> })}
         </li>
     }
     .into_any()
