@@ -18,7 +18,7 @@ fn Blank(
     label: &'static str,
     pointer: &'static str,
     #[prop(optional)] class: &'static str,
-    #[prop(optional)] placeholder: &'static str,
+    #[prop(optional)] placeholder: Option<&'static str>,
     place: fn(&mut ScheduleForm) -> &mut String,
 ) -> impl IntoView {
     let id = field_id(pointer);
