@@ -37,9 +37,17 @@ impl ScheduleList {
     }
 }
 
+/// The expression, which breaks between its fields only, and what it means.
 fn recurrence(schedule: &Schedule) -> AnyView {
-    view! { <code>{schedule.recurrence.clone()}</code> <span class="cell-sub">{schedule.description.clone()}</span> }
-        .into_any()
+    let fields = schedule.recurrence.split_inclusive(' ').map(|field| {
+        let field = field.to_owned();
+        view! { <span class="nowrap">{field}</span> <wbr /> }
+    });
+    view! {
+        <code>{fields.collect_view()}</code>
+        <span class="cell-sub">{schedule.description.clone()}</span>
+    }
+    .into_any()
 }
 
 fn next_run(schedule: &Schedule) -> AnyView {
