@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Log one JSON object a line.
     #[arg(long, global = true, env = "HOLDFAST_LOG_JSON")]
     pub log_json: bool,
+    /// Directories with PostgreSQL's programs besides those that distributions use, separated by colons.
+    #[arg(long, global = true, env = "HOLDFAST_POSTGRESQL_BIN", value_delimiter = ':')]
+    pub postgresql_bin: Vec<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }

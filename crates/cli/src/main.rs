@@ -36,6 +36,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other("starting the runtime", error))?;
+    engines::look_for_postgresql_in(arguments.postgresql_bin);
     runtime.block_on(async {
         match arguments.command {
             Command::Serve(options) => serve::run(options).await,

@@ -129,6 +129,8 @@ pub struct BackupTask {
     pub number: i64,
     pub method: Method,
     pub backup_type: BackupType,
+    /// The backup that an incremental one is built on.
+    pub parent_id: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     /// zstd's level, 1 to 19.
     pub compression_level: i32,
@@ -218,6 +220,9 @@ pub enum TaskResult {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct BackupSummary {
+    /// `full` where an increment was asked for and its parent turned out to be of no use.
+    pub backup_type: BackupType,
+    pub parent_id: Option<Uuid>,
     pub size_bytes: u64,
     pub original_size_bytes: u64,
     pub engine_version: String,

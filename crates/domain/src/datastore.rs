@@ -63,6 +63,9 @@ pub struct MethodCapability {
     pub method: Method,
     pub types: Vec<BackupType>,
     pub kind: BackupKind,
+    /// Why it makes no incremental backups on this server, where the engine has such.
+    #[serde(default)]
+    pub incremental_reason: Option<String>,
 }
 
 /// What a datastore can do. The flags are booleans with their reason beside them.

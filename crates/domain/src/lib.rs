@@ -7,6 +7,7 @@
 pub mod assignment;
 mod backup;
 pub mod backup_settings;
+pub mod chain;
 pub mod datastore;
 pub mod engine;
 pub mod error_code;

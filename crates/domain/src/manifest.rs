@@ -9,8 +9,9 @@ use uuid::Uuid;
 
 use crate::{BackupType, Engine, Method};
 
-/// The newest format that this version writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The newest format that this version writes and reads. 2 has increments, which a reader of 1 would take for full
+/// backups, and streams that a restore leaves aside.
+pub const FORMAT_VERSION: u32 = 2;
 /// The name of the manifest's object inside a backup's folder.
 pub const MANIFEST_NAME: &str = "manifest.json";
 
@@ -32,6 +33,7 @@ pub struct Manifest {
     pub method: Method,
     #[serde(rename = "type")]
     pub backup_type: BackupType,
+    /// The backup that this one is an increment on. // F-70
     pub parent_id: Option<Uuid>,
     pub created_at: DateTime<Utc>,
     pub started_at: DateTime<Utc>,
@@ -53,9 +55,27 @@ pub struct Manifest {
     /// What the engine's module wants to find again, such as the log's file and position.
     #[serde(default)]
     pub engine_facts: BTreeMap<String, String>,
+    /// The stream that the next increment needs of this backup, and a restore does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continuation: Option<String>,
     /// Fields of later versions, kept when the manifest is written again.
     #[serde(flatten)]
     pub unknown: BTreeMap<String, serde_json::Value>,
+}
+
+impl Manifest {
+    /// The oldest format whose readers understand this backup.
+    pub const fn oldest_format(&self) -> u32 {
+        if self.parent_id.is_some() || self.continuation.is_some() { 2 } else { 1 }
+    }
+
+    /// Without the stream that a restore does not need.
+    pub fn for_restore(mut self) -> Self {
+        if let Some(name) = self.continuation.take() {
+            self.streams.retain(|stream| stream.name != name);
+        }
+        self
+    }
 }
 
 /// One stream of the tool, cut into objects. Each object has its SHA-256, and inside it zstd's own checksum of the data

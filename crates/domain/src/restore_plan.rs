@@ -30,10 +30,14 @@ pub struct RestoreFacts {
     pub target_engine: Engine,
     /// Null when the server could not be asked.
     pub target_version: Option<String>,
-    /// Sum of the stored objects' sizes in bytes.
+    /// The numbers of the backups that are joined, the full one first: one number for a full backup.
+    pub chain: Vec<i64>,
+    /// Sum of the stored objects' sizes of the whole chain in bytes.
     pub fetch_bytes: u64,
     /// The size of the unpacked data in bytes.
     pub unpacked_bytes: u64,
+    /// What the links of a chain occupy beside that data until they are joined, in bytes.
+    pub links_bytes: u64,
     /// What the data directory's file system has free, in bytes.
     pub free_bytes: u64,
     /// Obstacles that only looking at files and objects can find: missing objects, a wrong directory, no way to stop the server.
@@ -44,10 +48,16 @@ pub struct RestoreFacts {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RestorePlan {
+    /// The numbers of the backups that are joined, the full one first.
+    #[serde(default)]
+    pub chain: Vec<i64>,
     /// What is read from the storage.
     pub fetch_bytes: u64,
     /// What the data occupies when unpacked.
     pub unpacked_bytes: u64,
+    /// What the unpacked links of a chain occupy beside that data until they are joined; 0 for a full backup.
+    #[serde(default)]
+    pub links_bytes: u64,
     /// Free space that the restore needs beside the data directory.
     pub needed_bytes: u64,
     pub free_bytes: u64,
@@ -88,7 +98,8 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
             ),
         ));
     }
-    let needed_bytes = facts.unpacked_bytes.saturating_add(facts.unpacked_bytes / 20).saturating_add(HEADROOM_BYTES);
+    let unpacked_bytes = facts.unpacked_bytes.saturating_add(facts.links_bytes);
+    let needed_bytes = unpacked_bytes.saturating_add(unpacked_bytes / 20).saturating_add(HEADROOM_BYTES);
     if facts.free_bytes < needed_bytes {
         obstacles.push(Obstacle::new(
             ErrorCode::InsufficientDiskSpace,
@@ -101,8 +112,10 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
     }
     obstacles.extend(facts.found);
     RestorePlan {
+        chain: facts.chain,
         fetch_bytes: facts.fetch_bytes,
         unpacked_bytes: facts.unpacked_bytes,
+        links_bytes: facts.links_bytes,
         needed_bytes,
         free_bytes: facts.free_bytes,
         estimated_seconds: None,
@@ -115,19 +128,33 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
 mod tests {
     use super::*;
 
-    #[test]
-    fn all_obstacles_are_told_at_once() {
-        let plan = plan_restore(RestoreFacts {
+    fn facts() -> RestoreFacts {
+        RestoreFacts {
             backup_engine: Engine::Postgresql,
             backup_version: "15.18".into(),
             backup_status: JobStatus::Running,
             target_engine: Engine::Postgresql,
             target_version: Some("16.1".into()),
+            chain: vec![1],
             fetch_bytes: 10,
             unpacked_bytes: 1 << 30,
+            links_bytes: 0,
             free_bytes: 1 << 20,
             found: vec![Obstacle::new(ErrorCode::ObjectMissing, "base.000.tar.zst is missing")],
-        });
+        }
+    }
+
+    #[test]
+    fn the_links_of_a_chain_need_room_beside_the_data() {
+        let full = plan_restore(facts());
+        let chain = plan_restore(RestoreFacts { chain: vec![1, 2], links_bytes: 100 << 20, ..facts() });
+        assert_eq!((chain.chain.as_slice(), chain.links_bytes), ([1, 2].as_slice(), 100 << 20));
+        assert_eq!(chain.needed_bytes - full.needed_bytes, 105 << 20);
+    }
+
+    #[test]
+    fn all_obstacles_are_told_at_once() {
+        let plan = plan_restore(facts());
         let codes: Vec<_> = plan.obstacles.iter().map(|obstacle| obstacle.code).collect();
         assert_eq!(
             codes,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
-use domain::{BackupType, Engine, Inspection, LogLevel, Manifest, Method};
+use domain::{BackupType, Engine, ErrorCode, Inspection, LogLevel, Manifest, Method};
 use process::{Credentials, Signal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -21,10 +21,22 @@ pub struct BackupRequest {
     pub datastore: DatastoreAccess,
     pub method: Method,
     pub backup_type: BackupType,
+    /// What an incremental backup is built on; none for any other.
+    pub parent: Option<Parent>,
     /// A private, empty directory for small files of the tool; the worker removes it.
     pub work_directory: PathBuf,
     pub log: LogSink,
     pub cancel: CancellationToken,
+}
+
+/// The backup that an increment is built on.
+pub struct Parent {
+    pub manifest: Manifest,
+    /// A file with the stream that the manifest names as its continuation, where it names one.
+    pub continuation: Option<PathBuf>,
+    /// Where the objects of each link of the chain lie, the full backup's first and the new one's last: relative to the
+    /// folder that holds all backups of the datastore.
+    pub folders: Vec<String>,
 }
 
 /// The name of a stream's objects.
@@ -52,6 +64,8 @@ pub trait RunningBackup: Send {
     /// # Errors
     /// Unless all exited 0 *and* the tool's own completion mark was seen *and* the server is still the one that the
     /// backup began with. // F-02, F-50
+    ///
+    /// [`EngineError::ParentUnusable`] when the server refused to build on the parent before the first byte.
     async fn finish(self: Box<Self>) -> Result<BackupFacts, EngineError>;
 }
 
@@ -68,10 +82,13 @@ pub struct BackupFacts {
     /// The size of the data when unpacked, in bytes; the stream's size where that is the same.
     pub unpacked_size_bytes: Option<u64>,
     /// Shell commands with which a person restores it by hand, a line each. They start from the folder of the backup,
-    /// use `zstd`, the engine's own tools, and `DATA_DIRECTORY` as the name of the new, empty directory.
+    /// use `zstd`, the engine's own tools, and `DATA_DIRECTORY` as the name of the new, empty directory. Those of an
+    /// increment tell the whole way from the full backup on, and start from the same folder.
     pub restore_commands: Vec<String>,
     /// What this module wants to find again in the manifest.
     pub engine_facts: BTreeMap<String, String>,
+    /// What the next increment needs of this backup beside the facts, as a stream and a file in the work directory.
+    pub continuation: Option<(StreamSpec, PathBuf)>,
 }
 
 /// A directory beside the live data directory in which a restore is prepared.
@@ -130,6 +147,9 @@ pub trait Driver: Send + Sync {
     async fn inspect(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection;
 
     /// Starts the tool that writes a backup.
+    ///
+    /// # Errors
+    /// [`EngineError::ParentUnusable`] when nothing can be built on the parent: a full backup will do.
     async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError>;
 
     /// Refuses a directory that does not look like this engine's data directory, is a symbolic link, or can't be
@@ -138,6 +158,23 @@ pub trait Driver: Send + Sync {
 
     /// Starts to unpack the stream `stream` of the manifest into the staging directory. // F-83
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError>;
+
+    /// Makes the unpacked links of a chain what an unpacked full backup would be, in the staging directory, which is
+    /// empty. Each link is unpacked in a directory of its own on the same file system, the full backup first; they are used
+    /// up.
+    async fn join(&self, staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
+        let (engine, count) = (self.engine().title(), links.len());
+        let detail = format!(
+            "The manifest of backup {} names {count} links; {engine} has no increments.",
+            staging.manifest.number
+        );
+        Err(EngineError::known(ErrorCode::ManifestInvalid, detail))
+    }
+
+    /// Whether [`Driver::join`] changes the full backup's files, so that only the increments need room beside the result.
+    fn joins_in_place(&self) -> bool {
+        false
+    }
 
     /// Makes the unpacked files a data directory that the server can start on.
     async fn prepare(&self, staging: &Staging) -> Result<(), EngineError>;

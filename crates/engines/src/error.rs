@@ -34,6 +34,9 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    /// Nothing can be built on the parent of an increment; the reason is the end of a sentence. A full backup will do.
+    #[error("nothing can be built on the parent: {reason}")]
+    ParentUnusable { reason: String },
     /// It was asked to stop. No failure: a job that ends so is cancelled.
     #[error("cancelled")]
     Cancelled,
@@ -77,6 +80,7 @@ impl EngineError {
                 }
                 _ => ErrorCode::Internal,
             },
+            Self::ParentUnusable { .. } => ErrorCode::SourceChanged,
             Self::Cancelled => ErrorCode::Conflict,
         }
     }

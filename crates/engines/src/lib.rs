@@ -16,9 +16,11 @@ mod unpack_tar;
 mod wire;
 
 pub use driver::{
-    BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, Probe, RunningBackup, Staging, StreamSpec, Unpack,
+    BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, Parent, Probe, RunningBackup, Staging,
+    StreamSpec, Unpack,
 };
 pub use error::EngineError;
+pub use postgresql::look_for_postgresql_in;
 
 use domain::Engine;
 

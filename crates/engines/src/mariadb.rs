@@ -1,4 +1,4 @@
-//! MariaDB: full physical backups by `mariadb-backup`, restored as a whole data directory.
+//! MariaDB: physical backups, full and incremental, by `mariadb-backup`, restored as a whole data directory.
 //!
 //! The tool copies the server's files, so a worker must run on the server's machine, as root or as the files' owner; it
 //! logs in over TCP for locks and positions. Passwords travel in option files in memory; users and hosts in arguments.
@@ -11,6 +11,7 @@ mod backup;
 mod client;
 mod configuration;
 mod facts;
+mod increment;
 mod inspection;
 mod layout;
 mod option_file;
@@ -65,6 +66,14 @@ impl Driver for Mariadb {
 
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
         unpack::start(staging, stream)
+    }
+
+    async fn join(&self, staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
+        preparation::join(staging, links).await
+    }
+
+    fn joins_in_place(&self) -> bool {
+        true
     }
 
     async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {

@@ -1,4 +1,4 @@
-//! PostgreSQL: full physical backups by `pg_basebackup`, restored as a whole data directory.
+//! PostgreSQL: physical backups by `pg_basebackup`, full and since version 17 incremental, restored as a whole data directory.
 //!
 //! All talk with a server goes through `psql` and `pg_basebackup`, so that its own client library decides on encryption
 //! and authentication. SQL is constant text: names that people chose come in as environment variables or go out as JSON,
@@ -11,10 +11,15 @@ mod configuration;
 mod connection;
 mod control_file;
 mod findings;
+mod increment;
 mod inspection;
+mod join;
+mod member_copy;
 mod server;
 mod staged;
 mod tree;
+
+pub use binaries::look_in as look_for_postgresql_in;
 
 use std::path::Path;
 
@@ -68,6 +73,10 @@ impl Driver for Postgresql {
             return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
         }
         Ok(Box::new(TarUnpack::start(staging)?))
+    }
+
+    async fn join(&self, staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
+        join::join(staging, links).await
     }
 
     async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {

@@ -85,6 +85,15 @@ pub(crate) fn fine(code: &str, detail: impl Into<String>) -> Finding {
     Finding { severity: FindingSeverity::Ok, code: code.to_owned(), detail: detail.into(), remedy: None }
 }
 
+/// Whether a server's backups can be incremental.
+pub(crate) enum Increments {
+    /// The engine has none.
+    Unknown,
+    Possible,
+    /// The engine has them, this server not: why, and what to do about it where something can be done.
+    Refused(Problem),
+}
+
 /// What an inspection says after it looked at a server that let it in: what works, with the first problem as the reason of
 /// what does not.
 pub(crate) fn judge(
@@ -92,10 +101,23 @@ pub(crate) fn judge(
     title: &str,
     against_backups: Vec<Problem>,
     against_restores: Vec<Problem>,
+    increments: Increments,
     findings: &mut Vec<Finding>,
 ) -> Capabilities {
-    let full = MethodCapability { method, types: vec![BackupType::Full], kind: BackupKind::Physical };
-    let methods = if against_backups.is_empty() { vec![full] } else { Vec::new() };
+    let mut types = vec![BackupType::Full];
+    let mut incremental_reason = None;
+    match increments {
+        Increments::Unknown => {}
+        Increments::Possible => types.push(BackupType::Incremental),
+        Increments::Refused(problem) => {
+            incremental_reason = Some(problem.detail.clone());
+            // A drawback is what somebody could do something about.
+            let severity = if problem.remedy.is_some() { FindingSeverity::Warning } else { FindingSeverity::Ok };
+            findings.push(problem.into_finding(severity));
+        }
+    }
+    let capability = MethodCapability { method, types, kind: BackupKind::Physical, incremental_reason };
+    let methods = if against_backups.is_empty() { vec![capability] } else { Vec::new() };
     if against_backups.is_empty() {
         findings.push(fine("backup_possible", format!("Everything that a backup by {method} needs is there.")));
     }

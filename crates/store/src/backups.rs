@@ -2,6 +2,7 @@
 
 pub(crate) mod begin;
 mod list;
+mod parent;
 pub(crate) mod row;
 
 pub use list::BackupFilter;

@@ -81,6 +81,7 @@ async fn store(vault: &Vault, folder: &str, cancel: &CancellationToken) -> Outco
         streams: vec![stream],
         restore_commands: Vec::new(),
         engine_facts: Default::default(),
+        continuation: None,
         unknown: Default::default(),
     };
     writer.commit(manifest).await?;

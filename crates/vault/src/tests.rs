@@ -110,6 +110,7 @@ fn manifest_of(number: u128, streams: &[StreamRecord]) -> Manifest {
         unpacked_size_bytes: 0,
         restore_commands: Vec::new(),
         engine_facts: Default::default(),
+        continuation: None,
         unknown: Default::default(),
     }
 }

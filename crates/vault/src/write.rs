@@ -183,6 +183,11 @@ impl BackupWriter {
         Ok(record)
     }
 
+    /// Where this attempt's objects are put, from the storage's root.
+    pub fn objects_folder(&self) -> String {
+        format!("{}/{}", self.folder, attempt_prefix(self.attempt)).trim_end_matches('/').to_owned()
+    }
+
     /// The streams that were stored so far.
     pub fn streams(&self) -> &[StreamRecord] {
         &self.streams

@@ -1,12 +1,15 @@
 //! Making a backup: the tool's output through the vault, and a manifest only when everything is certain.
 
+use std::path::Path;
+
 use chrono::Utc;
 use domain::assignment::{BackupSummary, BackupTask, DatastoreAccess, TaskResult};
 use domain::manifest::{FORMAT_VERSION, StreamRecord, backup_folder};
-use domain::{ErrorCode, JobError, Manifest, StorageAccess, format};
-use engines::{BackupFacts, BackupRequest};
-use vault::{BackupWriter, Vault, WriteOptions};
+use domain::{BackupType, ErrorCode, JobError, Manifest, StorageAccess, format};
+use engines::{BackupFacts, BackupRequest, EngineError, Parent};
+use vault::{BackupWriter, Vault, VaultError, WriteOptions};
 
+use crate::chain;
 use crate::context::{JobContext, JobFailure, driver_of};
 
 /// Makes one backup.
@@ -32,9 +35,22 @@ pub async fn make_backup(
         context.log.info("An earlier attempt had already finished this backup");
         return Ok(TaskResult::Backup { summary: summary_of(&manifest) });
     }
+    let work_directory = tempfile::Builder::new()
+        .prefix("backup-")
+        .tempdir_in(&context.state_directory)
+        .map_err(|error| JobError::new(ErrorCode::Internal, format!("No directory for the tool's files: {error}")))?;
+    let place = work_directory.path();
     let options = WriteOptions { compression_level: task.compression_level, ..WriteOptions::default() };
-    let mut writer = vault.begin_backup(&folder, context.attempt, options);
-    match stream_into(context, task, datastore, &mut writer).await {
+    let begin = || vault.begin_backup(&folder, context.attempt, options);
+    let mut writer = begin();
+    let parent = chain::usable_parent(context, &vault, task, datastore, &writer, place).await?;
+    let mut made = stream_into(context, task, datastore, parent, place, &mut writer).await;
+    if let Err(Unmade::ParentUnusable(reason)) = &made {
+        chain::log_fallback(context, reason);
+        std::mem::replace(&mut writer, begin()).abort().await;
+        made = stream_into(context, task, datastore, None, place, &mut writer).await;
+    }
+    match made {
         Ok(manifest) => {
             let summary = summary_of(&manifest);
             writer.commit(manifest).await?;
@@ -46,9 +62,52 @@ pub async fn make_backup(
             ));
             Ok(TaskResult::Backup { summary })
         }
-        Err(failure) => {
+        Err(unmade) => {
             writer.abort().await;
-            Err(failure)
+            Err(unmade.into())
+        }
+    }
+}
+
+/// Why a try at a backup came to nothing.
+enum Unmade {
+    /// A full backup can still be made.
+    ParentUnusable(String),
+    Failed(JobFailure),
+}
+
+impl From<EngineError> for Unmade {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::ParentUnusable { reason } => Self::ParentUnusable(reason),
+            error => Self::Failed(error.into()),
+        }
+    }
+}
+
+impl From<JobFailure> for Unmade {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<JobError> for Unmade {
+    fn from(error: JobError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<VaultError> for Unmade {
+    fn from(error: VaultError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Unmade> for JobFailure {
+    fn from(unmade: Unmade) -> Self {
+        match unmade {
+            Unmade::ParentUnusable(reason) => EngineError::ParentUnusable { reason }.into(),
+            Unmade::Failed(failure) => failure,
         }
     }
 }
@@ -57,20 +116,24 @@ async fn stream_into(
     context: &JobContext,
     task: &BackupTask,
     datastore: &DatastoreAccess,
+    parent: Option<Parent>,
+    work_directory: &Path,
     writer: &mut BackupWriter,
-) -> Result<Manifest, JobFailure> {
+) -> Result<Manifest, Unmade> {
     let driver = driver_of(datastore.engine)?;
     let started_at = Utc::now();
-    let work_directory = tempfile::Builder::new()
-        .prefix("backup-")
-        .tempdir_in(&context.state_directory)
-        .map_err(|error| JobError::new(ErrorCode::Internal, format!("No directory for the tool's files: {error}")))?;
+    let parent_id = parent.as_ref().map(|parent| parent.manifest.backup_id);
+    let backup_type = match (task.backup_type, &parent) {
+        (BackupType::Incremental, None) => BackupType::Full,
+        (asked, _) => asked,
+    };
     let mut running = driver
         .backup(BackupRequest {
             datastore: datastore.clone(),
             method: task.method,
-            backup_type: task.backup_type,
-            work_directory: work_directory.path().to_owned(),
+            backup_type,
+            parent,
+            work_directory: work_directory.to_owned(),
             log: context.log.sink(),
             cancel: context.stop.clone(),
         })
@@ -91,12 +154,12 @@ async fn stream_into(
         )
         .await;
     if context.stop.is_cancelled() {
-        return Err(JobFailure::Stopped);
+        return Err(JobFailure::Stopped.into());
     }
     if let Err(error) = &written {
         context.log.error(format!("The storage did not take the backup: {error}"));
     }
-    if let Err(error @ vault::VaultError::EmptyStream { .. }) = written {
+    if let Err(error @ VaultError::EmptyStream { .. }) = written {
         // The tool's own reason says more than that it wrote nothing.
         running.finish().await?;
         return Err(error.into());
@@ -114,13 +177,19 @@ async fn stream_into(
         )
         .into());
     }
+    if let Some((stream, path)) = &facts.continuation {
+        let file = tokio::fs::File::open(path).await;
+        let file = file.map_err(|source| VaultError::Source { stream: stream.name.to_owned(), source })?;
+        writer.write_stream(stream.name, stream.extension, file, &|_| {}, &context.stop).await?;
+    }
     context.lease.confirm().await?;
-    Ok(manifest_of(task, datastore, started_at, facts, writer))
+    Ok(manifest_of(task, datastore, (backup_type, parent_id), started_at, facts, writer))
 }
 
 fn manifest_of(
     task: &BackupTask,
     datastore: &DatastoreAccess,
+    (backup_type, parent_id): (BackupType, Option<uuid::Uuid>),
     started_at: chrono::DateTime<Utc>,
     facts: BackupFacts,
     writer: &BackupWriter,
@@ -128,8 +197,12 @@ fn manifest_of(
     let streams = writer.streams().to_vec();
     let original_size_bytes = streams.iter().map(|stream| stream.original_size_bytes).sum();
     let size_bytes = streams.iter().flat_map(|stream| &stream.objects).map(|object| object.size_bytes).sum();
-    let restore_commands = commands_from_folder(facts.restore_commands, &streams);
-    Manifest {
+    let restore_commands = match parent_id {
+        None => commands_from_folder(facts.restore_commands, &streams),
+        // They name the folder of each link.
+        Some(_) => facts.restore_commands,
+    };
+    let mut manifest = Manifest {
         format_version: FORMAT_VERSION,
         written_by: env!("CARGO_PKG_VERSION").to_owned(),
         backup_id: task.id,
@@ -140,8 +213,8 @@ fn manifest_of(
         engine_version: facts.engine_version,
         server_identity: facts.server_identity,
         method: task.method,
-        backup_type: task.backup_type,
-        parent_id: None,
+        backup_type,
+        parent_id,
         created_at: task.created_at,
         started_at,
         ended_at: Utc::now(),
@@ -154,8 +227,11 @@ fn manifest_of(
         unpacked_size_bytes: facts.unpacked_size_bytes.unwrap_or(original_size_bytes),
         restore_commands,
         engine_facts: facts.engine_facts,
+        continuation: facts.continuation.map(|(stream, _)| stream.name.to_owned()),
         unknown: Default::default(),
-    }
+    };
+    manifest.format_version = manifest.oldest_format();
+    manifest
 }
 
 /// An engine's commands start from where the objects are: of a later attempt that is a folder of its own.
@@ -169,6 +245,8 @@ fn commands_from_folder(mut commands: Vec<String>, streams: &[StreamRecord]) -> 
 
 fn summary_of(manifest: &Manifest) -> BackupSummary {
     BackupSummary {
+        backup_type: manifest.backup_type,
+        parent_id: manifest.parent_id,
         size_bytes: manifest.size_bytes,
         original_size_bytes: manifest.original_size_bytes,
         engine_version: manifest.engine_version.clone(),

@@ -51,6 +51,10 @@ impl JobLog {
         self.add(LogLevel::Info, text.as_ref());
     }
 
+    pub fn warning(&self, text: impl AsRef<str>) {
+        self.add(LogLevel::Warning, text.as_ref());
+    }
+
     pub fn error(&self, text: impl AsRef<str>) {
         self.add(LogLevel::Error, text.as_ref());
     }

@@ -5,6 +5,7 @@
 //! Everything it learns goes back over the same HTTP protocol, whether it runs inside `holdfast serve` or elsewhere.
 
 mod backup;
+mod chain;
 mod claim;
 mod context;
 mod deletion;

@@ -62,7 +62,8 @@ pub(crate) async fn backup_list(
 
 /// Back a datastore up now
 ///
-/// Answers at once; the backup's `status` and `progress` then change.
+/// Answers at once; the backup's `status` and `progress` then change. An `incremental` backup is built on the newest
+/// completed one, its `parent_id`; where that can't be, it becomes a `full` one, and its log says why.
 #[utoipa::path(
     tag = "backups",
     params(
@@ -118,6 +119,11 @@ fn choose(datastore: &Datastore, asked: &BackupCreate) -> Result<(Method, Backup
     };
     let backup_type = asked.backup_type.unwrap_or(BackupType::Full);
     if !types.contains(&backup_type) {
+        let known = datastore.capabilities.methods.iter().find(|known| known.method == *method);
+        let reason = known.and_then(|known| known.incremental_reason.as_deref());
+        if let (BackupType::Incremental, Some(reason)) = (backup_type, reason) {
+            return refuse(reason.to_owned(), "/type");
+        }
         let names: Vec<&str> = types.iter().map(|known| known.as_str()).collect();
         return refuse(format!("The types that {method} makes here: {}.", names.join(", ")), "/type");
     }

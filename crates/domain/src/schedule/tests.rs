@@ -9,11 +9,17 @@ fn now() -> DateTime<Utc> {
 fn capabilities() -> Capabilities {
     Capabilities {
         methods: vec![
-            MethodCapability { method: Method::MariadbDump, types: vec![BackupType::Full], kind: BackupKind::Logical },
+            MethodCapability {
+                method: Method::MariadbDump,
+                types: vec![BackupType::Full],
+                kind: BackupKind::Logical,
+                incremental_reason: None,
+            },
             MethodCapability {
                 method: Method::Mariabackup,
                 types: vec![BackupType::Full, BackupType::Incremental],
                 kind: BackupKind::Physical,
+                incremental_reason: None,
             },
         ],
         ..Capabilities::default()

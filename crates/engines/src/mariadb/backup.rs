@@ -1,4 +1,5 @@
-//! A full backup: `mariadb-backup` writes a stream of the data directory's files to its standard output.
+//! A backup: `mariadb-backup` writes a stream of the data directory's files to its standard output; of InnoDB's files an
+//! incremental one holds only the pages that changed since its parent's log sequence number.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::{logging_in, user};
 use super::facts::ServerFacts;
+use super::increment::{Increment, restore_commands};
 use super::layout;
 use super::preflight::{check_identity, check_privileges, check_same_files, local_data_directory};
 use super::tool_info::ToolInfo;
@@ -38,6 +40,7 @@ struct Running {
     datastore: DatastoreAccess,
     cancel: CancellationToken,
     before: ServerFacts,
+    increment: Option<Increment>,
     started: Instant,
     owner: Credentials,
     /// Takes the tool's small files.
@@ -49,19 +52,26 @@ struct Running {
 /// Starts a backup.
 ///
 /// # Errors
-/// `unsupported_method`, whatever the server refuses, `server_identity_changed`, `data_directory_mismatch`,
+/// [`EngineError::ParentUnusable`], `unsupported_method`, whatever the server refuses, `server_identity_changed`, `data_directory_mismatch`,
 /// `data_directory_inaccessible`, `missing_privilege`, `missing_tool`.
 pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
-    if (request.method, request.backup_type) != (Method::Mariabackup, BackupType::Full) {
+    let is_known = match request.backup_type {
+        BackupType::Full => request.parent.is_none(),
+        BackupType::Incremental => request.parent.is_some(),
+        BackupType::Differential | BackupType::Log => false,
+    };
+    if request.method != Method::Mariabackup || !is_known {
+        let asked = format!("{} backups by {}", request.backup_type, request.method);
         return Err(EngineError::known(
             ErrorCode::UnsupportedMethod,
-            format!("MariaDB takes full backups by mariabackup, not {} by {}.", request.backup_type, request.method),
+            format!("MariaDB takes full and incremental backups by mariabackup, not {asked}."),
         ));
     }
     let datastore = request.datastore;
     let before = ServerFacts::ask(&datastore, &request.cancel).await?;
     check_identity(&datastore, &before)?;
     check_privileges(&datastore, &before, &request.cancel).await.map_err(Problem::into_error)?;
+    let increment = request.parent.map(|parent| Increment::on(parent, &before)).transpose()?;
     let directory = local_data_directory(&datastore, &before)?;
     check_same_files(&datastore, &before, &directory, &request.cancel).await?;
     let owner = Credentials::of_owner(&directory).map_err(EngineError::file("finding the data's owner", &directory))?;
@@ -76,7 +86,7 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
     let user_seen = Arc::<Mutex<Option<String>>>::default();
     let (seen, log) = (Arc::clone(&user_seen), Arc::clone(&request.log));
     let mut command = logging_in("mariadb-backup", &datastore)
-        .args(tool_arguments(&directory))
+        .args(tool_arguments(&directory, increment.as_ref()))
         .arg(format!("--extra-lsndir={}", info_directory.path().display()))
         .run_as(owner)
         .stdout_piped()
@@ -101,6 +111,7 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
         datastore,
         cancel: request.cancel,
         before,
+        increment,
         started: Instant::now(),
         owner,
         info_directory,
@@ -109,8 +120,9 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
 }
 
 /// The part of the arguments that says what to do; what says how to log in goes before it.
-fn tool_arguments(directory: &Path) -> Vec<String> {
-    ["--backup".to_owned(), "--stream=mbstream".to_owned(), format!("--datadir={}", directory.display())].into()
+fn tool_arguments(directory: &Path, increment: Option<&Increment>) -> Vec<String> {
+    let always = ["--backup".to_owned(), "--stream=mbstream".to_owned(), format!("--datadir={}", directory.display())];
+    always.into_iter().chain(increment.map(Increment::argument)).collect()
 }
 
 /// Lines that come for every file of every table would bury the others, and mean nothing unless the tool fails: its last
@@ -133,7 +145,8 @@ impl RunningBackup for Running {
     }
 
     fn estimated_bytes(&self) -> Option<u64> {
-        (self.estimated_bytes > 0).then_some(self.estimated_bytes)
+        // How many pages changed is known only afterwards.
+        (self.estimated_bytes > 0 && self.increment.is_none()).then_some(self.estimated_bytes)
     }
 
     fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
@@ -147,6 +160,9 @@ impl RunningBackup for Running {
         let completion_mark = completion_mark(exit)?;
         self.check_user()?;
         let info = ToolInfo::read(self.info_directory.path())?;
+        if let Some(increment) = &self.increment {
+            increment.check(&info)?;
+        }
         let after = ServerFacts::ask(&self.datastore, &self.cancel).await?;
         self.check_same_server(&after)?;
         Ok(self.facts(&info, completion_mark))
@@ -230,7 +246,10 @@ impl Running {
             format!("--port={}", self.datastore.port),
             format!("--user={}", user(&self.datastore)),
         ];
-        command_line.extend(tool_arguments(&directory));
+        command_line.extend(tool_arguments(&directory, self.increment.as_ref()));
+        let stream_bytes = self.stream_bytes.load(Ordering::Relaxed);
+        // What an increment leads to, not what it holds.
+        let data_bytes = if self.increment.is_some() { self.estimated_bytes.max(stream_bytes) } else { stream_bytes };
         BackupFacts {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
@@ -238,22 +257,12 @@ impl Running {
             command_line,
             completion_mark,
             // The server makes its redo log anew when it starts.
-            unpacked_size_bytes: Some(self.stream_bytes.load(Ordering::Relaxed).saturating_add(log_file_size)),
-            restore_commands: restore_commands(self.owner),
+            unpacked_size_bytes: Some(data_bytes.saturating_add(log_file_size)),
+            restore_commands: restore_commands(self.owner, self.increment.as_ref()),
             engine_facts,
+            continuation: None,
         }
     }
-}
-
-fn restore_commands(owner: Credentials) -> Vec<String> {
-    let name = |user: Option<nix::unistd::User>| user.map(|user| user.name);
-    let owner = nix::unistd::User::from_uid(owner.uid.into()).ok().and_then(name).unwrap_or_else(|| "mysql".to_owned());
-    vec![
-        "mkdir -m 700 DATA_DIRECTORY".to_owned(),
-        "zstd -dc base.*.mbstream.zst | mbstream -x -C DATA_DIRECTORY".to_owned(),
-        "mariadb-backup --no-defaults --prepare --target-dir=DATA_DIRECTORY".to_owned(),
-        format!("chown -R {owner}: DATA_DIRECTORY"),
-    ]
 }
 
 /// Counts what is read.

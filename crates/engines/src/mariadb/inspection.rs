@@ -13,7 +13,7 @@ use super::layout::{self, Contents};
 use super::preflight;
 use super::preparation::blocking;
 use crate::EngineError;
-use crate::problem::{Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, offline};
 
 /// Programs that restoring needs and backing up does not.
 const RESTORE_TOOLS: [&str; 2] = ["mbstream", "mariadbd"];
@@ -65,7 +65,14 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
         data_directory: Some(facts.data_directory().display().to_string()),
         server_identity: facts.identity(),
         data_size_bytes,
-        capabilities: judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, &mut findings),
+        capabilities: judge(
+            Method::Mariabackup,
+            "MariaDB",
+            against_backups,
+            against_restores,
+            Increments::Possible,
+            &mut findings,
+        ),
         findings,
         refusal: None,
     }

@@ -1,4 +1,5 @@
-//! Makes unpacked files a data directory: `mariadb-backup --prepare` applies the redo log that the backup caught.
+//! Makes unpacked files a data directory: `mariadb-backup --prepare` applies the redo log that the backup caught, and
+//! before that the increments of a chain, one after the other.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -23,28 +24,64 @@ fn is_tool_file(name: &str) -> bool {
 /// `server_setting_missing` for tables with files elsewhere; what the tool failed with; `backup_incomplete` unless it said
 /// that it was done.
 pub(super) async fn prepare(staging: &Staging) -> Result<(), EngineError> {
+    refuse_links(staging).await?;
+    run_tool(staging, &staging.directory, None).await?;
+    let (directory, live) = (staging.directory.clone(), staging.live_directory.clone());
+    blocking(move || set_modes(&directory, &live)).await
+}
+
+/// Applies the increments of a chain to its full backup, in order, and puts that in the staging directory's place.
+///
+/// # Errors
+/// As [`prepare`], which is still to come.
+pub(super) async fn join(staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
+    let Some((full, increments)) = links.split_first() else {
+        return Err(EngineError::known(ErrorCode::Internal, "A chain without links can't be joined."));
+    };
+    for link in links {
+        refuse_links(link).await?;
+    }
+    run_tool(staging, &full.directory, None).await?;
+    for increment in increments {
+        (staging.log)(LogLevel::Info, &format!("Applying backup {}", increment.manifest.number));
+        run_tool(staging, &full.directory, Some(&increment.directory)).await?;
+        fs::remove_dir_all(&increment.directory)
+            .map_err(EngineError::file("removing an increment that was applied", &increment.directory))?;
+    }
+    // rename(2): an empty directory is replaced.
+    fs::rename(&full.directory, &staging.directory)
+        .map_err(EngineError::file("moving the joined files to their place", &staging.directory))
+}
+
+async fn refuse_links(staging: &Staging) -> Result<(), EngineError> {
     let directory = staging.directory.clone();
     blocking(move || {
         let contents =
             layout::contents(&directory).map_err(EngineError::file("looking through what was unpacked", &directory))?;
         layout::refuse_links(&contents.links)
     })
-    .await?;
+    .await
+}
+
+/// Applies the log in `target`, and first the changed pages of an increment where one is given.
+async fn run_tool(staging: &Staging, target: &Path, increment: Option<&Path>) -> Result<(), EngineError> {
+    let option = |name: &str, value: &Path| {
+        let mut option = std::ffi::OsString::from(name);
+        option.push(value);
+        option
+    };
     let log = Arc::clone(&staging.log);
-    let mut target = std::ffi::OsString::from("--target-dir=");
-    target.push(&staging.directory);
     let mut child = Command::new("mariadb-backup")
         .run_as(staging.owner)
         .args(["--no-defaults", "--prepare"])
-        .arg(target)
+        .arg(option("--target-dir=", target))
+        .args(increment.map(|increment| option("--incremental-dir=", increment)))
         .stall_limit(STALL_LIMIT)
         .on_line(move |_, line| log(LogLevel::Tool, line))
         .spawn()
         .map_err(|source| EngineError::process("preparing with mariadb-backup", source))?;
     let exit = child.wait(&staging.cancel).await;
-    completion_mark(exit.map_err(|source| EngineError::process("preparing with mariadb-backup", source))?)?;
-    let (directory, live) = (staging.directory.clone(), staging.live_directory.clone());
-    blocking(move || set_modes(&directory, &live)).await
+    completion_mark(exit.map_err(|source| EngineError::process("preparing with mariadb-backup", source))?).map(drop)
 }
 
 /// Removes the tool's own files, so that what is switched in is a server's data directory.

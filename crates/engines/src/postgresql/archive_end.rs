@@ -8,7 +8,9 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-const BLOCK_BYTES: u64 = 512;
+use super::member_copy::MemberCopy;
+
+pub(super) const BLOCK_BYTES: u64 = 512;
 
 /// What was seen of a stream so far.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,15 +36,16 @@ impl Seen {
     }
 }
 
-/// A reader that notes what passes.
+/// A reader that notes what passes, and keeps a copy of one member where that is wanted.
 pub(super) struct ArchiveReader<R> {
     inner: R,
     seen: Arc<Mutex<Seen>>,
+    copy: Option<Arc<Mutex<MemberCopy>>>,
 }
 
 impl<R> ArchiveReader<R> {
-    pub(super) fn new(inner: R, seen: Arc<Mutex<Seen>>) -> Self {
-        Self { inner, seen }
+    pub(super) fn new(inner: R, seen: Arc<Mutex<Seen>>, copy: Option<Arc<Mutex<MemberCopy>>>) -> Self {
+        Self { inner, seen, copy }
     }
 }
 
@@ -59,6 +62,9 @@ impl<R: AsyncRead + Unpin> AsyncRead for ArchiveReader<R> {
                 seen.ended |= had_room;
             } else {
                 seen.pass(new);
+                if let Some(copy) = &this.copy {
+                    copy.lock().unwrap_or_else(PoisonError::into_inner).pass(new);
+                }
             }
         }
         result
@@ -73,7 +79,7 @@ mod tests {
 
     async fn whole(bytes: &[u8]) -> bool {
         let seen = Arc::default();
-        let mut reader = ArchiveReader::new(bytes, Arc::clone(&seen));
+        let mut reader = ArchiveReader::new(bytes, Arc::clone(&seen), None);
         let mut buffer = [0; 100];
         while reader.read(&mut buffer).await.unwrap() > 0 {
             assert!(!seen.lock().unwrap().is_whole_archive(), "only the end tells");

@@ -1,10 +1,10 @@
-//! Full backups by `pg_basebackup`, as one tar stream that holds the log it needs.
+//! Backups by `pg_basebackup`, full or incremental, as one tar stream that holds the log it needs.
 //!
 //! A backup succeeded when the tool exited with 0, said so itself, its archive has an end, and the server is still the one
 //! that it began with. // F-02, F-50
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use super::STREAM;
 use super::archive_end::{ArchiveReader, Seen};
 use super::binaries;
 use super::connection::Connection;
+use super::increment::{self, Increment, TOOL_MANIFEST, unpacking_commands};
+use super::member_copy::MemberCopy;
 use super::server::{self, Server};
 use crate::error::missing_tool;
 use crate::problem::Problem;
@@ -45,6 +47,9 @@ pub(super) struct BaseBackup {
     child: Child,
     output: Option<ChildStdout>,
     seen: Arc<Mutex<Seen>>,
+    /// The backup's own manifest, for the next increment.
+    tool_manifest: Option<Arc<Mutex<MemberCopy>>>,
+    increment: Option<Increment>,
     messages: Arc<Mutex<Messages>>,
     /// The server as it was just before.
     before: Server,
@@ -75,8 +80,13 @@ impl Messages {
 impl BaseBackup {
     /// Looks at the server and starts the tool.
     pub(super) async fn start(request: BackupRequest) -> Result<Self, EngineError> {
-        let BackupRequest { datastore, method, backup_type, log, cancel, .. } = request;
-        if method != Method::PgBasebackup || backup_type != BackupType::Full {
+        let BackupRequest { datastore, method, backup_type, parent, work_directory, log, cancel } = request;
+        let is_known = match backup_type {
+            BackupType::Full => parent.is_none(),
+            BackupType::Incremental => parent.is_some(),
+            BackupType::Differential | BackupType::Log => false,
+        };
+        if method != Method::PgBasebackup || !is_known {
             let detail = format!("PostgreSQL has no {backup_type} backups by {method} here.");
             return Err(EngineError::known(ErrorCode::UnsupportedMethod, detail));
         }
@@ -87,9 +97,21 @@ impl BaseBackup {
         }
         let binaries =
             binaries::client(TOOL, server.major()).await.ok_or_else(|| no_tool(server.major()).into_error())?;
+        let increment = match parent {
+            Some(parent) => Some(Increment::on(parent, &server, &connection, &cancel).await?),
+            None => None,
+        };
+        let tool_manifest = match increment::obstacle(&server) {
+            Some(_) => None,
+            None => Some(
+                MemberCopy::into_file(TOOL_MANIFEST, &work_directory)
+                    .map_err(EngineError::file("keeping the backup's manifest", &work_directory))?,
+            ),
+        };
         let messages = Arc::new(Mutex::new(Messages::default()));
         let heard = Arc::clone(&messages);
         let command = Command::new(TOOL).search_dir(binaries.directory).args(ARGUMENTS).stdout_piped();
+        let command = command.args(increment.as_ref().map(Increment::argument));
         let command = command.stall_limit(STALL_LIMIT).on_line(move |_, line| {
             heard.lock().unwrap_or_else(PoisonError::into_inner).hear(line);
             log(LogLevel::Tool, line);
@@ -99,7 +121,17 @@ impl BaseBackup {
             .spawn()
             .map_err(|source| EngineError::process("starting pg_basebackup", source))?;
         let output = child.stdout.take();
-        Ok(Self { child, output, seen: Arc::default(), messages, before: server, datastore, cancel })
+        Ok(Self {
+            child,
+            output,
+            seen: Arc::default(),
+            tool_manifest: tool_manifest.map(|copy| Arc::new(Mutex::new(copy))),
+            increment,
+            messages,
+            before: server,
+            datastore,
+            cancel,
+        })
     }
 
     /// Whether the server is the one that the backup began with, and was not restarted since. // F-50
@@ -121,6 +153,32 @@ impl BaseBackup {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+impl BaseBackup {
+    /// Roughly what a full backup has.
+    fn data_bytes(&self) -> u64 {
+        // Besides the databases there are the shared catalogs and at least one segment of the log.
+        const REST: u64 = 17 << 20;
+        self.before.data_bytes + REST
+    }
+
+    /// A server that refuses an increment does so before the first byte, in its own language: a gap in its summaries, for
+    /// one. Whatever else it was, a full backup meets it too.
+    fn refusal_of_parent(&self, error: EngineError) -> EngineError {
+        let nothing_came = self.seen.lock().unwrap_or_else(PoisonError::into_inner).bytes == 0;
+        if self.increment.is_some() && nothing_came && error.code() == ErrorCode::EngineToolFailed {
+            return EngineError::ParentUnusable { reason: error.to_job_error().detail };
+        }
+        error
+    }
+
+    fn keep_tool_manifest(&self) -> Result<Option<(StreamSpec, PathBuf)>, EngineError> {
+        let Some(copy) = &self.tool_manifest else { return Ok(None) };
+        let file = copy.lock().unwrap_or_else(PoisonError::into_inner).finish();
+        let file = file.map_err(EngineError::file("keeping the backup's manifest", TOOL_MANIFEST))?;
+        Ok(file.map(|file| (StreamSpec { name: TOOL_MANIFEST, extension: "json" }, file)))
     }
 }
 
@@ -153,14 +211,13 @@ impl RunningBackup for BaseBackup {
     }
 
     fn estimated_bytes(&self) -> Option<u64> {
-        // Besides the databases there are the shared catalogs and at least one segment of the log.
-        const REST: u64 = 17 << 20;
-        Some(self.before.data_bytes + REST)
+        // How many blocks changed is known only afterwards.
+        self.increment.is_none().then(|| self.data_bytes())
     }
 
     fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
         let output = self.output.take()?;
-        Some(Box::new(ArchiveReader::new(output, Arc::clone(&self.seen))))
+        Some(Box::new(ArchiveReader::new(output, Arc::clone(&self.seen), self.tool_manifest.clone())))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {
@@ -175,7 +232,7 @@ impl RunningBackup for BaseBackup {
             {
                 return Err(cause);
             }
-            return Err(error);
+            return Err(self.refusal_of_parent(error));
         }
         let incomplete = |detail: &str| Err(EngineError::known(ErrorCode::BackupIncomplete, detail));
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -192,8 +249,8 @@ impl RunningBackup for BaseBackup {
         };
         let mut engine_facts = BTreeMap::from([
             ("start_lsn".to_owned(), start.clone()),
-            ("end_lsn".to_owned(), end.clone()),
-            ("timeline".to_owned(), timeline.clone()),
+            (END_FACT.to_owned(), end.clone()),
+            (TIMELINE_FACT.to_owned(), timeline.clone()),
             (USER_FACT.to_owned(), Connection::to(&self.datastore).user),
         ]);
         let outside = outside_configuration(&self.before);
@@ -204,15 +261,28 @@ impl RunningBackup for BaseBackup {
             engine_version: self.before.short_version(),
             server_identity: Some(self.before.system_identifier.clone()),
             log_position: Some(format!("{start} … {end}, timeline {timeline}")),
-            command_line: std::iter::once(TOOL).chain(ARGUMENTS).map(str::to_owned).collect(),
+            command_line: std::iter::once(TOOL)
+                .chain(ARGUMENTS)
+                .map(str::to_owned)
+                .chain(self.increment.as_ref().map(|_| Increment::shown_argument()))
+                .collect(),
             completion_mark: COMPLETION_MARK.to_owned(),
-            unpacked_size_bytes: Some(seen.bytes),
-            restore_commands: restore_commands(outside),
+            // What an increment leads to, not what it holds.
+            unpacked_size_bytes: Some(if self.increment.is_some() {
+                self.data_bytes().max(seen.bytes)
+            } else {
+                seen.bytes
+            }),
+            restore_commands: restore_commands(self.increment.as_ref(), outside),
             engine_facts,
+            continuation: self.keep_tool_manifest()?,
         })
     }
 }
 
+/// The facts that tell where the backup ends.
+pub(super) const END_FACT: &str = "end_lsn";
+pub(super) const TIMELINE_FACT: &str = "timeline";
 /// The fact that holds who made the backup: a role that surely is in it.
 pub(super) const USER_FACT: &str = "user";
 
@@ -222,18 +292,16 @@ fn outside_configuration(server: &Server) -> Option<&str> {
     (!Path::new(file).starts_with(directory)).then_some(file)
 }
 
-fn restore_commands(outside_configuration: Option<&str>) -> Vec<String> {
+fn restore_commands(increment: Option<&Increment>, outside_configuration: Option<&str>) -> Vec<String> {
     let start = match outside_configuration {
         None => "pg_ctl -D DATA_DIRECTORY start".to_owned(),
         Some(file) => {
             format!("postgres -D DATA_DIRECTORY -c config_file={} -c data_directory=DATA_DIRECTORY", shell_word(file))
         }
     };
-    vec![
-        "mkdir -m 700 DATA_DIRECTORY".to_owned(),
-        "cat base.*.tar.zst | zstd -dc | tar -x -f - -C DATA_DIRECTORY".to_owned(),
-        start,
-    ]
+    let mut commands = unpacking_commands(increment);
+    commands.push(start);
+    commands
 }
 
 /// A word in single quotes where a shell would take it apart.
@@ -266,8 +334,8 @@ mod tests {
 
     #[test]
     fn commands_for_people_quote_what_a_shell_would_split() {
-        let commands = restore_commands(Some("/etc/my post'gres/postgresql.conf"));
+        let commands = restore_commands(None, Some("/etc/my post'gres/postgresql.conf"));
         assert!(commands[2].contains(r"config_file='/etc/my post'\''gres/postgresql.conf'"), "{}", commands[2]);
-        assert_eq!(restore_commands(None)[2], "pg_ctl -D DATA_DIRECTORY start");
+        assert_eq!(restore_commands(None, None)[2], "pg_ctl -D DATA_DIRECTORY start");
     }
 }

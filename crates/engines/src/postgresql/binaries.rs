@@ -2,6 +2,7 @@
 //! programs talk to servers of their own and of older versions, a server runs on files of its own version only.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use domain::version::version_numbers;
 use process::{Command, find_program};
@@ -12,6 +13,14 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Binaries {
     pub major: u32,
     pub directory: PathBuf,
+}
+
+/// Where else to look, as somebody said when the program was started: built from source, or several versions side by side.
+static FURTHER: OnceLock<Vec<PathBuf>> = OnceLock::new();
+
+/// Has PostgreSQL's programs looked for in these directories too. Only the first call counts.
+pub fn look_in(directories: Vec<PathBuf>) {
+    let _ = FURTHER.set(directories);
 }
 
 /// Where distributions install versions side by side: what stands before and after the version's number.
@@ -29,7 +38,7 @@ pub(super) async fn client(program: &str, server_major: u32) -> Option<Binaries>
     let found = installed(program).find(|binaries| binaries.major >= server_major);
     match found {
         Some(binaries) => Some(binaries),
-        None => in_path(program).await.filter(|binaries| binaries.major >= server_major),
+        None => elsewhere(program).await.into_iter().find(|binaries| binaries.major >= server_major),
     }
 }
 
@@ -37,7 +46,7 @@ pub(super) async fn client(program: &str, server_major: u32) -> Option<Binaries>
 pub(super) async fn psql() -> Option<PathBuf> {
     match installed("psql").last() {
         Some(binaries) => Some(binaries.directory),
-        None => find_program("psql", &[]).and_then(|program| Some(program.parent()?.to_path_buf())),
+        None => elsewhere("psql").await.pop().map(|binaries| binaries.directory),
     }
 }
 
@@ -46,7 +55,7 @@ pub(super) async fn server(major: u32) -> Option<PathBuf> {
     let found = installed("postgres").find(|binaries| binaries.major == major);
     let found = match found {
         Some(binaries) => Some(binaries),
-        None => in_path("postgres").await.filter(|binaries| binaries.major == major),
+        None => elsewhere("postgres").await.into_iter().find(|binaries| binaries.major == major),
     };
     found.map(|binaries| binaries.directory)
 }
@@ -61,10 +70,21 @@ fn installed(program: &str) -> impl Iterator<Item = Binaries> {
     directories.filter(move |binaries| find_program(binaries.directory.join(program), &[]).is_some())
 }
 
-/// The one in the system's path or where building from source puts it, whose version only it can tell.
-async fn in_path(program: &str) -> Option<Binaries> {
-    let path = find_program(program, &[PathBuf::from("/usr/local/pgsql/bin")])?;
-    let output = Command::new(&path).arg("--version").output(&CancellationToken::new()).await.ok()?;
+/// Those in the directories that somebody named, in the system's path, or where building from source puts one, whose
+/// versions only they can tell; the oldest first.
+async fn elsewhere(program: &str) -> Vec<Binaries> {
+    let named = FURTHER.get().into_iter().flatten().map(|directory| directory.join(program));
+    let usual = find_program(program, &[PathBuf::from("/usr/local/pgsql/bin")]);
+    let mut found = Vec::new();
+    for path in named.filter_map(|path| find_program(path, &[])).chain(usual) {
+        found.extend(ask_version(&path).await);
+    }
+    found.sort_by_key(|binaries| binaries.major);
+    found
+}
+
+async fn ask_version(path: &Path) -> Option<Binaries> {
+    let output = Command::new(path).arg("--version").output(&CancellationToken::new()).await.ok()?;
     let major = *version_numbers(&output.stdout).first()?;
     Some(Binaries { major, directory: path.parent().map(Path::to_path_buf)? })
 }

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, Unanswered};
 use super::findings::identifier;
 use super::server::{self, Server};
-use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file};
+use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file, increment};
 use crate::data_directory::check_replaceable;
 use crate::error::missing_tool;
-use crate::problem::{Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, offline};
 use crate::wire::{Speaker, who_answers};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
@@ -60,7 +60,8 @@ async fn look(datastore: &DatastoreAccess, server: Server, cancel: &Cancellation
         .map(|problem| JobError::new(problem.code, problem.detail.clone()));
     let (data_directory, against_restores) = against_restores(datastore, &server, &user).await;
     let title = Engine::Postgresql.title();
-    let capabilities = judge(Method::PgBasebackup, title, against_backups, against_restores, &mut findings);
+    let increments = increment::obstacle(&server).map_or(Increments::Possible, Increments::Refused);
+    let capabilities = judge(Method::PgBasebackup, title, against_backups, against_restores, increments, &mut findings);
     findings.extend(data_directory.as_deref().and_then(linked_log));
     Inspection {
         status: DatastoreStatus::Online,

@@ -26,6 +26,7 @@ select json_build_object(
     'hba_file', case when pg_catalog.pg_has_role('pg_read_all_settings', 'usage')
         then current_setting('hba_file') end,
     'wal_level', current_setting('wal_level'),
+    'summarize_wal', current_setting('summarize_wal', true),
     'max_wal_senders', current_setting('max_wal_senders')::int,
     'password_method', current_setting('password_encryption'),
     'client_address', host(pg_catalog.inet_client_addr()),
@@ -54,6 +55,8 @@ pub(super) struct Server {
     pub config_file: Option<String>,
     pub hba_file: Option<String>,
     pub wal_level: String,
+    /// Null before PostgreSQL 17.
+    pub summarize_wal: Option<String>,
     pub max_wal_senders: u32,
     pub password_method: String,
     /// How the server sees the worker; null on a socket.

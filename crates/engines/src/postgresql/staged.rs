@@ -291,7 +291,7 @@ impl Contents {
     }
 }
 
-fn no_server(major: u32) -> EngineError {
+pub(super) fn no_server(major: u32) -> EngineError {
     let detail = format!(
         "{} The backup is of PostgreSQL {major}, and only that version can start on it: apt-get install postgresql-{major}",
         missing_tool("postgres")

@@ -224,6 +224,7 @@ impl Running {
             unpacked_size_bytes: None,
             restore_commands: restore_commands(&layout, &owner(self.engine, directory.as_deref())),
             engine_facts,
+            continuation: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::facts::{ServerFacts, Settings, check_protocol};
 use super::{backup, client, layout, programs};
 use crate::EngineError;
-use crate::problem::{Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, offline};
 
 /// Parts of Redis 8 and of Valkey 9 that they list as modules, and that need no file.
 const BUILT_IN_MODULES: [&str; 2] = ["vectorset", "lua"];
@@ -69,7 +69,8 @@ async fn look(
     if let Some(refusal) = &refusal {
         findings.push(Problem::new(refusal.code, refusal.detail.clone()).into_finding(FindingSeverity::Error));
     }
-    let mut capabilities = judge(Method::Rdb, title, against_backups, against_restores, &mut findings);
+    let mut capabilities =
+        judge(Method::Rdb, title, against_backups, against_restores, Increments::Unknown, &mut findings);
     if refusal.is_some() {
         capabilities.methods.clear();
     }

@@ -3,14 +3,18 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::{Backup, BackupType, EventKind, Job, JobKind, JobStatus, Method, Trigger, VerificationStatus};
+use domain::{
+    Backup, BackupType, EventKind, Job, JobKind, JobStatus, LogLevel, LogLineDraft, Method, Trigger, VerificationStatus,
+};
 use uuid::Uuid;
 
+use crate::backups::parent;
 use crate::backups::row::{self, BackupRow};
 use crate::columns::{micros, new_id, uuid, word};
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::condition;
 use crate::jobs::create::{NewJob, insert, refuse_busy};
+use crate::jobs::log;
 use crate::jobs::row::JobRow;
 use crate::schema::{backups, jobs, meta};
 use crate::transaction::Transaction;
@@ -68,7 +72,8 @@ pub struct NewBackup {
     pub schedule_id: Option<String>,
 }
 
-/// Adds a backup and the job that makes it. The caller holds the datastore's lock.
+/// Adds a backup and the job that makes it. The caller holds the datastore's lock. An incremental one that there is nothing
+/// to build on becomes a full one, and its log says why. // F-70
 ///
 /// # Errors
 /// [`StoreError::Busy`].
@@ -88,14 +93,25 @@ pub fn insert_backup(
         restore_id: None,
     };
     let job = insert(transaction, job)?;
+    let mut backup_type = new.backup_type;
+    let mut parent_id = None;
+    if backup_type == BackupType::Incremental {
+        match parent::choose(transaction.connection, &datastore, new.method)? {
+            Ok(parent) => parent_id = Some(parent),
+            Err(reason) => {
+                backup_type = BackupType::Full;
+                tell_of_full(transaction, &job, &reason)?;
+            }
+        }
+    }
     let row = BackupRow {
         id,
         number,
         datastore_id: datastore.id,
         storage_id: datastore.storage_id,
-        parent_id: None,
+        parent_id,
         method: new.method.as_str().to_owned(),
-        backup_type: new.backup_type.as_str().to_owned(),
+        backup_type: backup_type.as_str().to_owned(),
         status: job.status,
         trigger: new.trigger.as_str().to_owned(),
         schedule_id: new.schedule_id,
@@ -118,6 +134,17 @@ pub fn insert_backup(
     };
     diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
     Ok(row)
+}
+
+fn tell_of_full(transaction: &mut Transaction<'_>, job: &JobRow, reason: &str) -> Result<(), StoreError> {
+    let line = LogLineDraft {
+        at: transaction.now,
+        level: LogLevel::Warning,
+        text: format!("A full backup is made instead of an increment: {reason}"),
+    };
+    let last = log::append(transaction, &job.id, job.last_line, &[line])?;
+    diesel::update(jobs::table.find(&job.id)).set(jobs::last_line.eq(last)).execute(transaction.connection)?;
+    Ok(())
 }
 
 impl Store {

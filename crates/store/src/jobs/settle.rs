@@ -165,9 +165,16 @@ fn settle_backup(
             backups::error_detail.eq(&job.error_detail),
         ))
         .execute(transaction.connection)?;
+    if matches!(job.status.parse(), Ok(JobStatus::Failed | JobStatus::Cancelled)) {
+        // What was never made needs nobody.
+        diesel::update(of_job).set(backups::parent_id.eq(None::<String>)).execute(transaction.connection)?;
+    }
     if let Some(TaskResult::Backup { summary }) = result {
+        // In one statement with the size: the totals' triggers see both.
         diesel::update(of_job)
             .set((
+                backups::backup_type.eq(summary.backup_type.as_str()),
+                backups::parent_id.eq(summary.parent_id.map(|parent| parent.to_string())),
                 backups::size_bytes.eq(size(summary.size_bytes)),
                 backups::original_size_bytes.eq(size(summary.original_size_bytes)),
                 backups::engine_version.eq(&summary.engine_version),

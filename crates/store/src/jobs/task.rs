@@ -6,7 +6,7 @@ use domain::{JobKind, JobStatus};
 
 use crate::StoreError;
 use crate::backups::row::{self as backup_row, BackupRow};
-use crate::columns::{from_json, time, uuid, word};
+use crate::columns::{from_json, optional_uuid, time, uuid, word};
 use crate::datastores::row::{self as datastore_row};
 use crate::jobs::create::input_place;
 use crate::jobs::row::JobRow;
@@ -30,6 +30,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                     number: backup.number,
                     method: word("backups.method", &backup.method)?,
                     backup_type: word("backups.type", &backup.backup_type)?,
+                    parent_id: optional_uuid("backups.parent_id", backup.parent_id.as_deref())?,
                     created_at: time(backup.created_at),
                     compression_level: settings.compression_level,
                 },

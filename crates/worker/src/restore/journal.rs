@@ -164,12 +164,25 @@ impl Journal {
         self.write().map_err(|error| journal_error("write", &self.path, &error))
     }
 
+    /// Where the links of a chain are unpacked until they are joined.
+    pub fn links_directory(&self) -> PathBuf {
+        let Record { restore_id, layout, .. } = &self.record;
+        layout.incoming.with_file_name(format!("{PREFIX}{restore_id}-links"))
+    }
+
+    /// Removes the links of a chain, where there are any.
+    pub fn remove_links(&self) -> Result<(), JobError> {
+        let directory = self.links_directory();
+        remove_tree(&directory).map_err(|error| journal_error("remove", &directory, &error))
+    }
+
     /// Removes the incoming data and the journal: the switch never began, or was taken back.
     pub fn discard(&self) -> Result<(), JobError> {
         // What an undo would bring in is the data that the restore replaced: never removed here.
         if self.record.operation == Operation::Restore {
             remove_tree(&self.record.layout.incoming)
                 .map_err(|error| journal_error("remove", &self.record.layout.incoming, &error))?;
+            self.remove_links()?;
         }
         self.remove_files().map_err(|error| journal_error("remove", &self.path, &error))
     }

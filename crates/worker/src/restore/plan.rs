@@ -3,12 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use domain::assignment::{DatastoreAccess, TaskResult};
-use domain::manifest::backup_folder;
 use domain::restore_plan::{RestoreFacts, plan_restore};
-use domain::{Backup, DatastoreStatus, ErrorCode, JobError, Manifest, Obstacle, RestorePlan, Service, StorageAccess};
+use domain::{Backup, DatastoreStatus, ErrorCode, JobError, Obstacle, RestorePlan, Service, StorageAccess};
+use engines::Driver;
 use vault::Vault;
 
 use super::layout::{is_mount_point, side_folder};
+use crate::chain::{Link, read_chain};
 use crate::context::{JobContext, JobFailure, describe, driver_of};
 
 /// What a check found.
@@ -20,8 +21,8 @@ pub struct Checked {
 /// All that a restore needs once nothing stands in its way.
 pub struct Ready {
     pub vault: Vault,
-    pub folder: String,
-    pub manifest: Manifest,
+    /// The full backup first, what is to be restored last; without what only an increment would need.
+    pub chain: Vec<Link>,
     pub data_directory: PathBuf,
 }
 
@@ -103,15 +104,15 @@ pub async fn check(
             found.push(Obstacle::new(ErrorCode::DataDirectoryInaccessible, reason));
         }
     }
-    let folder = backup_folder(backup.datastore_id, backup.id);
-    let (vault, manifest) = match open_manifest(storage, &folder, &mut found).await {
-        Some((vault, manifest)) => (vault, manifest),
-        None => return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None }),
+    let Some((vault, chain)) = open_chain(storage, backup, &mut found).await else {
+        return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None });
     };
-    match vault.check_objects(&folder, &manifest).await {
-        Ok(problems) => found.extend(problems.iter().map(|problem| Obstacle::new(problem.code(), problem.to_string()))),
-        Err(error) => found.push(Obstacle::new(error.code(), describe(&error))),
+    for link in &chain {
+        look_at_objects(&vault, link, &mut found).await;
     }
+    let Some(Link { manifest, .. }) = chain.last() else {
+        return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None });
+    };
     let free_bytes = data_directory.as_deref().map_or(0, free_bytes_beside);
     let plan = plan_restore(RestoreFacts {
         backup_engine: manifest.engine,
@@ -119,27 +120,51 @@ pub async fn check(
         backup_status: backup.status,
         target_engine: datastore.engine,
         target_version: inspection.engine_version,
-        fetch_bytes: manifest.size_bytes,
+        chain: chain.iter().map(|link| link.manifest.number).collect(),
+        fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum(),
         unpacked_bytes: manifest.unpacked_size_bytes,
+        links_bytes: links_bytes(driver_of(datastore.engine)?, &chain),
         free_bytes,
         found,
     });
-    let ready = data_directory.map(|data_directory| Ready { vault, folder, manifest, data_directory });
+    let ready = data_directory.map(|data_directory| Ready { vault, chain, data_directory });
     Ok(Checked { plan, ready })
 }
 
-async fn open_manifest(storage: &StorageAccess, folder: &str, found: &mut Vec<Obstacle>) -> Option<(Vault, Manifest)> {
+/// The chain that ends with a backup, as far as a restore needs it.
+async fn open_chain(storage: &StorageAccess, backup: &Backup, found: &mut Vec<Obstacle>) -> Option<(Vault, Vec<Link>)> {
     let opened = match Vault::open(storage) {
-        Ok(vault) => vault.read_manifest(folder).await.map(|manifest| (vault, manifest)),
+        Ok(vault) => read_chain(&vault, backup.datastore_id, backup.id).await.map(|chain| (vault, chain)),
         Err(error) => Err(error),
     };
+    let needed = |link: Link| Link { manifest: link.manifest.for_restore(), ..link };
     match opened {
-        Ok(opened) => Some(opened),
+        Ok((vault, chain)) => Some((vault, chain.into_iter().map(needed).collect())),
         Err(error) => {
             found.push(Obstacle::new(error.code(), describe(&error)));
             None
         }
     }
+}
+
+async fn look_at_objects(vault: &Vault, link: &Link, found: &mut Vec<Obstacle>) {
+    let number = link.manifest.number;
+    match vault.check_objects(&link.folder, &link.manifest).await {
+        Ok(problems) => found.extend(
+            problems.iter().map(|problem| Obstacle::new(problem.code(), format!("Of backup {number}: {problem}"))),
+        ),
+        Err(error) => found.push(Obstacle::new(error.code(), describe(&error))),
+    }
+}
+
+/// What the links occupy beside the data until they are joined.
+fn links_bytes(driver: &dyn Driver, chain: &[Link]) -> u64 {
+    let beside = match chain {
+        [] | [_] => &[],
+        [_, increments @ ..] if driver.joins_in_place() => increments,
+        all => all,
+    };
+    beside.iter().map(|link| link.manifest.original_size_bytes).sum()
 }
 
 /// Without a manifest the catalog's numbers have to do: the plan has obstacles anyway.
@@ -150,8 +175,10 @@ fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: V
         backup_status: backup.status,
         target_engine: datastore.engine,
         target_version: None,
+        chain: vec![backup.number],
         fetch_bytes: backup.size_bytes.unwrap_or(0).unsigned_abs(),
         unpacked_bytes: backup.original_size_bytes.unwrap_or(0).unsigned_abs(),
+        links_bytes: 0,
         free_bytes: u64::MAX,
         found,
     })

@@ -9,10 +9,12 @@ use domain::assignment::DatastoreAccess;
 use domain::{ErrorCode, JobError, format};
 use engines::{Driver, Staging};
 use process::Credentials;
+use vault::Vault;
 
 use super::journal::{Journal, journal_error};
 use super::layout::{copy_owner_and_mode, sync_directory};
 use super::plan::Ready;
+use crate::chain::Link;
 use crate::context::{JobContext, JobFailure};
 
 /// Fills and proves the staging directory of a journal.
@@ -31,16 +33,27 @@ pub async fn fill_staging(
         .map_err(|error| journal_error("create", &layout.incoming, &error))?;
     let owner = Credentials::of_owner(&layout.data_directory)
         .map_err(|error| journal_error("read", &layout.data_directory, &error))?;
+    let manifest = match ready.chain.last() {
+        Some(link) => link.manifest.clone(),
+        None => return Err(JobError::new(ErrorCode::Internal, "There is nothing to restore.").into()),
+    };
     let staging = Staging {
         directory: layout.incoming.clone(),
         live_directory: layout.data_directory.clone(),
         owner,
         datastore: datastore.clone(),
-        manifest: ready.manifest.clone(),
+        manifest,
         log: context.log.sink(),
         cancel: context.stop.clone(),
     };
-    fetch(context, driver, ready, &staging).await?;
+    let original_bytes = ready.chain.iter().map(|link| link.manifest.original_size_bytes).sum();
+    let stored_bytes = ready.chain.iter().map(|link| link.manifest.size_bytes).sum();
+    context.progress.begin("fetching", Some(original_bytes));
+    context.log.info(format!("Fetching {}", format::bytes(stored_bytes)));
+    match ready.chain.as_slice() {
+        [full] => fetch(context, driver, &ready.vault, full, &staging, 0).await.map(drop)?,
+        links => fetch_and_join(context, driver, journal, &ready.vault, links, &staging).await?,
+    }
     context.progress.begin("preparing", None);
     context.log.info("Preparing the restored files");
     driver.prepare(&staging).await?;
@@ -54,26 +67,63 @@ pub async fn fill_staging(
     Ok(staging)
 }
 
+/// Unpacks each link of a chain in a directory of its own, and joins them into the staging directory.
+async fn fetch_and_join(
+    context: &JobContext,
+    driver: &'static dyn Driver,
+    journal: &Journal,
+    vault: &Vault,
+    links: &[Link],
+    staging: &Staging,
+) -> Result<(), JobFailure> {
+    let place = journal.links_directory();
+    let make = |directory: &Path| {
+        create_like(&staging.live_directory, directory).map_err(|error| journal_error("create", directory, &error))
+    };
+    make(&place)?;
+    let mut unpacked = Vec::new();
+    let mut before = 0;
+    for (index, link) in links.iter().enumerate() {
+        let of_link = Staging {
+            directory: place.join(format!("{index:03}")),
+            live_directory: staging.live_directory.clone(),
+            owner: staging.owner,
+            datastore: staging.datastore.clone(),
+            manifest: link.manifest.clone(),
+            log: context.log.sink(),
+            cancel: context.stop.clone(),
+        };
+        make(&of_link.directory)?;
+        context.log.info(format!("Unpacking backup {} ({})", link.manifest.number, link.manifest.backup_type));
+        before = fetch(context, driver, vault, link, &of_link, before).await?;
+        unpacked.push(of_link);
+    }
+    context.progress.begin("preparing", None);
+    context.log.info(format!("Joining {} backups", links.len()));
+    driver.join(staging, &unpacked).await?;
+    journal.remove_links()?;
+    Ok(())
+}
+
+/// Unpacks the streams of one backup; `before` bytes were fetched of others. Gives the sum of both.
 async fn fetch(
     context: &JobContext,
     driver: &'static dyn Driver,
-    ready: &Ready,
+    vault: &Vault,
+    link: &Link,
     staging: &Staging,
-) -> Result<(), JobFailure> {
-    context.progress.begin("fetching", Some(ready.manifest.original_size_bytes));
-    context.log.info(format!("Fetching {}", format::bytes(ready.manifest.size_bytes)));
-    let mut before = 0;
-    for stream in &ready.manifest.streams {
+    mut before: u64,
+) -> Result<u64, JobFailure> {
+    for stream in &link.manifest.streams {
         let mut unpacking = driver.unpack(staging, &stream.name).await?;
         let mut input = unpacking
             .take_input()
             .ok_or_else(|| JobError::new(ErrorCode::Internal, "The unpacking tool's input was already taken."))?;
         let progress = context.progress.clone();
-        let copied = ready
-            .vault
+        let copied = vault
             .copy_stream_into(
-                &ready.folder,
-                &ready.manifest,
+                &link.folder,
+                &link.manifest,
                 &stream.name,
                 &mut input,
                 &move |bytes| progress.set_bytes(before + bytes),
@@ -99,7 +149,7 @@ async fn fetch(
         }
         before += stream.original_size_bytes;
     }
-    Ok(())
+    Ok(before)
 }
 
 /// Makes a directory with the owner, group and mode of another. One that a killed attempt left is removed first.

@@ -1,0 +1,76 @@
+//! Which backup an incremental one is built on. The rule is `domain`'s; the facts are read here, under the datastore's lock:
+//! whatever could change them is a job that waits until the new backup has ended.
+
+use diesel::prelude::*;
+use domain::chain::{Continuation, Link};
+use domain::{JobKind, JobStatus, Method, RestorePhase, RestoreStatus};
+
+use crate::StoreError;
+use crate::backups::row::{self, BackupRow};
+use crate::columns::{uuid, word};
+use crate::connection::AnyConnection;
+use crate::datastores::row::DatastoreRow;
+use crate::schema::{backups, jobs, restores};
+
+/// The parent's id, or why there is none, as the end of a sentence.
+pub fn choose(
+    connection: &mut AnyConnection,
+    datastore: &DatastoreRow,
+    method: Method,
+) -> Result<Result<String, String>, StoreError> {
+    let newest: Option<BackupRow> = backups::table
+        .filter(backups::datastore_id.eq(&datastore.id))
+        .filter(backups::method.eq(method.as_str()))
+        .filter(backups::status.eq(JobStatus::Completed.as_str()))
+        .order(backups::number.desc())
+        .first(connection)
+        .optional()?;
+    let replaced_since = match &newest {
+        Some(backup) => replaced_since(connection, backup)?,
+        None => false,
+    };
+    let id = newest.as_ref().map(|backup| backup.id.clone()).unwrap_or_default();
+    let mut chain = Vec::new();
+    let mut next = newest;
+    while let Some(backup) = next {
+        chain.push(link(&backup)?);
+        next = backup.parent_id.map(|parent| row::find(connection, &parent)).transpose()?;
+    }
+    let continuation = Continuation {
+        chain,
+        storage_id: uuid("datastores.storage_id", &datastore.storage_id)?,
+        server_identity: datastore.server_identity.clone(),
+        replaced_since,
+    };
+    Ok(continuation.obstacle().map_or(Ok(id), Err))
+}
+
+fn link(backup: &BackupRow) -> Result<Link, StoreError> {
+    Ok(Link {
+        number: backup.number,
+        storage_id: uuid("backups.storage_id", &backup.storage_id)?,
+        server_identity: backup.server_identity.clone(),
+        verification: word("backups.verification", &backup.verification)?,
+        deleting: backup.deleting,
+    })
+}
+
+/// Whether a restore or an undo has replaced the data since a backup was asked for: it was done, or it ended in a way that
+/// leaves a doubt. One that was refused while it only looked has not.
+fn replaced_since(connection: &mut AnyConnection, backup: &BackupRow) -> Result<bool, StoreError> {
+    let done = [RestoreStatus::Completed, RestoreStatus::Undone].map(RestoreStatus::as_str);
+    let restores: i64 = restores::table
+        .filter(restores::datastore_id.eq(&backup.datastore_id))
+        .filter(restores::created_at.ge(backup.created_at))
+        .filter(restores::status.eq_any(done).or(restores::phase.ne(RestorePhase::Checking.as_str())))
+        .count()
+        .get_result(connection)?;
+    let undos: i64 = jobs::table
+        .filter(jobs::datastore_id.eq(&backup.datastore_id))
+        .filter(jobs::kind.eq(JobKind::Undo.as_str()))
+        .filter(jobs::created_at.ge(backup.created_at))
+        .filter(jobs::attempt.gt(0))
+        .count()
+        .get_result(connection)?;
+    Ok(restores + undos > 0)
+}
