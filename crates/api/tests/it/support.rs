@@ -196,7 +196,12 @@ pub fn healthy(engine: Engine) -> Inspection {
         server_identity: Some("7512345678901234567".into()),
         data_size_bytes: Some(40 << 20),
         capabilities: Capabilities {
-            methods: vec![MethodCapability { method, types: vec![BackupType::Full], kind: BackupKind::Physical }],
+            methods: vec![MethodCapability {
+                method,
+                types: vec![BackupType::Full],
+                kind: BackupKind::Physical,
+                incremental_reason: None,
+            }],
             point_in_time_recovery: false,
             point_in_time_recovery_reason: Some("log archiving is off".into()),
             restore_in_place: true,
@@ -214,8 +219,10 @@ pub fn healthy(engine: Engine) -> Inspection {
 
 pub fn plan() -> RestorePlan {
     RestorePlan {
+        chain: vec![1],
         fetch_bytes: 10,
         unpacked_bytes: 20,
+        links_bytes: 0,
         needed_bytes: 30,
         free_bytes: 40,
         estimated_seconds: None,
@@ -228,8 +235,10 @@ pub fn plan() -> RestorePlan {
 pub fn success(task: &Task) -> Outcome {
     let result = match task {
         Task::Inspect { datastore } => TaskResult::Inspect { inspection: healthy(datastore.engine) },
-        Task::Backup { .. } => TaskResult::Backup {
+        Task::Backup { backup, .. } => TaskResult::Backup {
             summary: BackupSummary {
+                backup_type: backup.backup_type,
+                parent_id: backup.parent_id,
                 size_bytes: 1234,
                 original_size_bytes: 5678,
                 engine_version: "15.18".into(),

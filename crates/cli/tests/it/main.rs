@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_input;
 mod by_hand;
+mod chains;
 mod command_line;
 mod damage;
 mod disk_full;

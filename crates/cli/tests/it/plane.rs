@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use domain::{
-    Backup, BackupCreate, Datastore, Job, JobStatus, Page, Restore, RestoreCreate, RestoreStatus, RestoreTarget,
+    Backup, BackupCreate, BackupType, Datastore, Job, JobStatus, Page, Restore, RestoreCreate, RestoreStatus,
+    RestoreTarget,
 };
 use uuid::Uuid;
 
@@ -20,6 +21,8 @@ pub struct Plane {
     process: Process,
     pub client: Client,
     pub directory: tempfile::TempDir,
+    /// Where its workers look for PostgreSQL's programs too.
+    pub postgresql_directory: Option<PathBuf>,
 }
 
 /// A process that dies with the value, and with the test's own process.
@@ -73,7 +76,7 @@ impl Plane {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
         let (process, client) = Self::spawn(directory.path(), options);
-        Self { process, client, directory }
+        Self { process, client, directory, postgresql_directory: None }
     }
 
     /// Kills the control plane.
@@ -117,6 +120,14 @@ impl Plane {
         (plane, worker)
     }
 
+    /// A control plane and one worker that finds the programs of a server.
+    pub fn with_worker_for(server: &dyn crate::servers::TestServer) -> (Self, Process) {
+        let mut plane = Self::start();
+        plane.postgresql_directory = server.programs();
+        let worker = plane.worker();
+        (plane, worker)
+    }
+
     /// The command of a worker; tests wrap it where they want a fault.
     pub fn worker_command(&self) -> Vec<String> {
         let path = |path: PathBuf| path.to_string_lossy().into_owned();
@@ -152,6 +163,9 @@ impl Plane {
         arguments.extend(self.worker_command());
         let mut command = Command::new(&arguments[0]);
         command.args(&arguments[1..]).env("HOLDFAST_LOG", "warn").stdout(Stdio::null());
+        if let Some(directory) = &self.postgresql_directory {
+            command.env("HOLDFAST_POSTGRESQL_BIN", directory);
+        }
         Process::spawn(command)
     }
 
@@ -162,6 +176,15 @@ impl Plane {
 
     pub async fn register(&self, server: &dyn crate::servers::TestServer) -> Datastore {
         self.client.datastore_create(&server.registration()).await.expect("the datastore is registered")
+    }
+
+    /// Makes an incremental backup, or what becomes of it.
+    pub async fn back_up_incrementally(&self, datastore: Uuid) -> Backup {
+        let asked = BackupCreate { method: None, backup_type: Some(BackupType::Incremental) };
+        let backup = self.client.backup_create(datastore, &asked).await.expect("the backup starts");
+        let backup = self.backup_end(backup.id).await;
+        assert_eq!(backup.status, JobStatus::Completed, "{}", self.log_of(backup.job_id).await);
+        backup
     }
 
     pub async fn start_backup(&self, datastore: Uuid) -> Backup {

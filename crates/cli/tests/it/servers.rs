@@ -20,6 +20,11 @@ pub trait TestServer: Send + Sync {
     /// The server's own log, for a test that fails.
     fn own_log(&self) -> String;
 
+    /// Where the server's programs are, unless where everybody looks.
+    fn programs(&self) -> Option<PathBuf> {
+        None
+    }
+
     fn name(&self) -> String {
         format!("it {}", self.engine().title())
     }
@@ -41,6 +46,9 @@ pub trait TestServer: Send + Sync {
 }
 
 impl TestServer for Postgres {
+    fn programs(&self) -> Option<PathBuf> {
+        Some(self.binaries().to_owned()).filter(|directory| !directory.starts_with("/usr"))
+    }
     fn own_log(&self) -> String {
         self.log()
     }
@@ -141,6 +149,11 @@ impl TestServer for KeyValueServer {
 
 pub fn postgres() -> Postgres {
     Postgres::builder().own_system_identifier().start().expect("PostgreSQL starts")
+}
+
+/// One that makes incremental backups.
+pub fn postgres_18() -> Postgres {
+    Postgres::builder().own_system_identifier().version_18().start().expect("PostgreSQL 18 starts")
 }
 
 pub fn mariadb() -> MariaDb {

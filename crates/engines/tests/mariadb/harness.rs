@@ -62,6 +62,7 @@ pub fn request(access: &DatastoreAccess, method: Method, work_directory: &Path, 
         datastore: access.clone(),
         method,
         backup_type: BackupType::Full,
+        parent: None,
         work_directory: work_directory.to_owned(),
         log: log.sink(),
         cancel: CancellationToken::new(),
@@ -107,6 +108,7 @@ pub fn manifest(access: &DatastoreAccess, method: Method, facts: &BackupFacts) -
         unpacked_size_bytes: 0,
         restore_commands: facts.restore_commands.clone(),
         engine_facts: facts.engine_facts.clone(),
+        continuation: None,
         unknown: Default::default(),
     }
 }

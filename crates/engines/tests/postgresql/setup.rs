@@ -73,6 +73,7 @@ pub async fn start_backup(
         datastore: datastore.clone(),
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
+        parent: None,
         work_directory: PathBuf::from("/nonexistent"),
         log: log.sink(),
         cancel: cancel.clone(),
@@ -147,6 +148,7 @@ fn manifest(facts: &BackupFacts) -> Manifest {
         unpacked_size_bytes: 0,
         restore_commands: facts.restore_commands.clone(),
         engine_facts: facts.engine_facts.clone(),
+        continuation: None,
         unknown: BTreeMap::new(),
     }
 }

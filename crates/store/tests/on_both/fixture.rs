@@ -58,6 +58,8 @@ pub fn inspection(status: DatastoreStatus) -> Inspection {
 
 pub fn summary(size_bytes: u64) -> BackupSummary {
     BackupSummary {
+        backup_type: BackupType::Full,
+        parent_id: None,
         size_bytes,
         original_size_bytes: size_bytes * 4,
         engine_version: "15.18".into(),

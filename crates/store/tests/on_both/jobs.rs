@@ -221,6 +221,8 @@ on_both! {
         let assignment = fixture.claim(after(201));
         assert!(matches!(assignment.task, Task::PlanRestore { .. }));
         let plan = RestorePlan {
+            chain: vec![1],
+            links_bytes: 0,
             fetch_bytes: 1,
             unpacked_bytes: 2,
             needed_bytes: 3,

@@ -268,7 +268,7 @@ on_both! {
         let schedule = fixture.schedule(datastore.id, DAILY);
         let mut found = inspection(DatastoreStatus::Online);
         found.capabilities.methods = vec![domain::MethodCapability {
-            method: Method::PgDump, types: vec![BackupType::Full], kind: domain::BackupKind::Logical,
+            method: Method::PgDump, types: vec![BackupType::Full], kind: domain::BackupKind::Logical, incremental_reason: None,
         }];
         fixture.store.datastore_record_inspection(datastore.id, &found, now()).unwrap();
         assert_eq!(fixture.fire(time("2026-03-02T05:00:00Z")), 0);
