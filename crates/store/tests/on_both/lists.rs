@@ -34,7 +34,7 @@ on_both! {
         for (number, (method, backup_type)) in [
             (Method::PgBasebackup, BackupType::Full),
             (Method::PgDump, BackupType::Full),
-            (Method::PgBasebackup, BackupType::Incremental),
+            (Method::PgBasebackup, BackupType::Differential),
             (Method::PgBasebackup, BackupType::Full),
         ]
         .into_iter()
@@ -57,7 +57,7 @@ on_both! {
         assert_eq!(numbers(BackupFilter { status: Some(JobStatus::Cancelled), ..all() }), [4, 3, 2, 1]);
         assert_eq!(numbers(BackupFilter { status: Some(JobStatus::Pending), ..all() }), [running.number]);
         assert_eq!(numbers(BackupFilter { method: Some(Method::PgDump), ..all() }), [2]);
-        assert_eq!(numbers(BackupFilter { backup_type: Some(BackupType::Incremental), ..all() }), [3]);
+        assert_eq!(numbers(BackupFilter { backup_type: Some(BackupType::Differential), ..all() }), [3]);
         let both = BackupFilter { method: Some(Method::PgBasebackup), backup_type: Some(BackupType::Full), ..all() };
         assert_eq!(numbers(both), [5, 4, 1]);
         let hours = |hours| Some(now() + Duration::hours(hours));
