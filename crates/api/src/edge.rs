@@ -146,7 +146,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let key = MasterKey::load_or_create(&directory.path().join("key")).unwrap();
         let store = Store::open(directory.path().join("db").to_str().unwrap(), key).unwrap();
-        let state = web::Data::new(AppState::new(store, TokenDigest::of(&Secret::new("t")), "test", 0));
+        let state = web::Data::new(AppState::new(
+            store,
+            TokenDigest::of(&Secret::new("t")),
+            "test",
+            domain::ScheduleSettings::default(),
+            0,
+        ));
         let app = App::new()
             .app_data(state)
             .route("/broken", web::get().to(broken))

@@ -3,6 +3,7 @@
 mod mariadb {
     pub mod backups;
     pub mod harness;
+    pub mod increments;
     pub mod inspections;
     pub mod restores;
 }

@@ -145,6 +145,11 @@ fn check(folder: &str, manifest: &Manifest) -> Result<(), &'static str> {
     if manifest.streams.is_empty() {
         return Err("it names no stream");
     }
+    if let Some(name) = &manifest.continuation
+        && !manifest.streams.iter().any(|stream| stream.name == *name)
+    {
+        return Err("it names a stream for increments that it does not have");
+    }
     let (mut keys, mut names) = (BTreeSet::new(), BTreeSet::new());
     let (mut stored, mut original) = (Some(0), Some(0));
     for stream in &manifest.streams {

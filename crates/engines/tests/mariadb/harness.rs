@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use domain::assignment::DatastoreAccess;
 use domain::{BackupType, Engine, LogLevel, Manifest, Method, Secret, Service};
 use engines::{
-    BackupFacts, BackupRequest, ConfigurationSource, Driver, EngineError, LogSink, Probe, Staging, driver_for,
+    BackupFacts, BackupRequest, ConfigurationSource, Driver, EngineError, LogSink, Parent, Probe, Staging, driver_for,
 };
 use process::Credentials;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -70,9 +70,22 @@ pub fn request(access: &DatastoreAccess, method: Method, work_directory: &Path, 
 }
 
 pub async fn back_up(access: &DatastoreAccess, method: Method) -> Result<Made, EngineError> {
+    back_up_with(access, method, None).await
+}
+
+/// A full backup, or an increment on a parent.
+pub async fn back_up_with(
+    access: &DatastoreAccess,
+    method: Method,
+    parent: Option<Parent>,
+) -> Result<Made, EngineError> {
     let work_directory = tempfile::tempdir().expect("a work directory");
     let log = Log::default();
-    let mut running = driver(access.engine).backup(request(access, method, work_directory.path(), &log)).await?;
+    let mut request = request(access, method, work_directory.path(), &log);
+    if parent.is_some() {
+        request.backup_type = BackupType::Incremental;
+    }
+    let mut running = driver(access.engine).backup(BackupRequest { parent, ..request }).await?;
     let mut stream = Vec::new();
     let read = running.take_output().expect("output").read_to_end(&mut stream).await;
     assert!(running.take_output().is_none(), "given once");

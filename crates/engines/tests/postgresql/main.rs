@@ -2,6 +2,7 @@
 
 mod backups;
 mod hostile_archives;
+mod increments;
 mod inspections;
 mod layouts;
 mod restores;

@@ -121,7 +121,7 @@ pub fn staging(server: &Postgres, facts: &BackupFacts, log: &Log) -> Staging {
     }
 }
 
-fn manifest(facts: &BackupFacts) -> Manifest {
+pub fn manifest(facts: &BackupFacts) -> Manifest {
     let now = Utc::now();
     Manifest {
         format_version: 1,

@@ -9,7 +9,7 @@ use domain::ErrorCode;
 use tokio_util::sync::CancellationToken;
 
 use super::bucket_service::{BUCKET, BucketService, SECRET};
-use super::{data, folder, load, manifest_of, store, write};
+use super::{data, folder, ids, load, manifest_of, store, write};
 use crate::{MARKER_NAME, VaultError, WriteOptions};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

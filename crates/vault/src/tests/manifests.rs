@@ -38,7 +38,7 @@ async fn a_missing_or_damaged_manifest_is_told_apart() {
 #[tokio::test]
 async fn f65_a_newer_format_names_the_version_that_wrote_it() {
     // Nothing else of a newer format need be as we know it.
-    let newer = json!({ "format_version": 2, "written_by": "3.1.4", "streams": "elsewhere" });
+    let newer = json!({ "format_version": 3, "written_by": "3.1.4", "streams": "elsewhere" });
     let (_local, read) = changed(|manifest| *manifest = newer).await;
     let error = read.unwrap_err();
     assert_eq!(error.code(), ErrorCode::ManifestTooNew);
@@ -53,11 +53,27 @@ async fn f65_unknown_fields_are_kept() {
     assert_eq!(serde_json::to_value(&manifest).unwrap()["colour"], json!({ "red": 1 }));
 }
 
+#[tokio::test]
+async fn f65_a_manifest_from_before_there_were_increments_reads() {
+    let (_local, read) = changed(|manifest| {
+        manifest["format_version"] = json!(1);
+        assert!(manifest.as_object().unwrap().get("continuation").is_none());
+    })
+    .await;
+    let manifest = read.unwrap();
+    assert_eq!((manifest.parent_id, manifest.continuation.clone(), manifest.oldest_format()), (None, None, 1));
+    let increment = domain::Manifest { parent_id: Some(uuid::Uuid::from_u128(1)), ..manifest.clone() };
+    assert_eq!(increment.oldest_format(), 2, "an older program would take it for a full backup");
+    let continued = domain::Manifest { continuation: Some("base".into()), ..manifest };
+    assert_eq!(continued.oldest_format(), 2);
+    assert!(continued.for_restore().streams.is_empty());
+}
+
 type Forgery = fn(&mut Value);
 
 #[tokio::test]
 async fn f83_forged_manifests_are_refused() {
-    let forgeries: [(&str, Forgery); 9] = [
+    let forgeries: [(&str, Forgery); 10] = [
         ("another backup's", |m| m["backup_id"] = json!(uuid::Uuid::from_u128(9))),
         ("key leads out", |m| m["streams"][0]["objects"][0]["key"] = json!("../../../etc/shadow")),
         ("absolute key", |m| m["streams"][0]["objects"][0]["key"] = json!("/etc/shadow")),
@@ -67,6 +83,7 @@ async fn f83_forged_manifests_are_refused() {
         ("overflowing sum", |m| m["streams"][0]["objects"][0]["original_size_bytes"] = json!(u64::MAX)),
         ("no checksum", |m| m["streams"][0]["objects"][0]["sha256"] = json!("")),
         ("no stream", |m| m["streams"] = json!([])),
+        ("continued by nothing", |m| m["continuation"] = json!("backup_manifest")),
     ];
     for (name, forge) in forgeries {
         let (_local, read) = changed(forge).await;

@@ -11,7 +11,7 @@ use object_store::ObjectStore;
 use tokio_util::sync::CancellationToken;
 
 use super::failing_store::Failing;
-use super::{Local, SMALL, data, folder, load, store, write};
+use super::{Local, SMALL, data, folder, ids, load, store, write};
 use crate::{MARKER_NAME, Vault};
 
 /// More operations than any of these runs has.

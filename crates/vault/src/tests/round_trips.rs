@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-use super::{Local, SMALL, data, folder, load, manifest_of, store, write};
+use super::{Local, SMALL, data, folder, ids, load, manifest_of, store, write};
 use crate::{Vault, WriteOptions};
 
 fn runtime() -> tokio::runtime::Runtime {
