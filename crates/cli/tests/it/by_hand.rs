@@ -8,12 +8,18 @@ use domain::Manifest;
 use crate::plane::Plane;
 use crate::servers::{self, TestServer};
 
-/// Runs the manifest's lines as a person would, in the backup's folder, for a directory of the person's choice.
-async fn restore_by_hand(server: &dyn TestServer) -> (tempfile::TempDir, std::path::PathBuf) {
-    let (plane, _worker) = Plane::with_worker();
+/// Runs the manifest's lines as a person would, in the backup's folder, for a directory of the person's choice. The backup
+/// is a full one with 300 rows, or the last of so many increments on it with 10 rows more each.
+async fn restore_by_hand(server: &dyn TestServer, increments: u32) -> (tempfile::TempDir, std::path::PathBuf) {
+    let (plane, _worker) = Plane::with_worker_for(server);
     server.write(1, 300);
     let datastore = plane.register(server).await;
-    let backup = plane.back_up(datastore.id).await;
+    let mut backup = plane.back_up(datastore.id).await;
+    for round in 1..=increments {
+        server.write(1000 * round, 10);
+        backup = plane.back_up_incrementally(datastore.id).await;
+        assert!(backup.parent_id.is_some(), "{}", plane.log_of(backup.job_id).await);
+    }
     let folder = plane.folder(&backup);
     let manifest: Manifest =
         serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).expect("a manifest")).expect("JSON");
@@ -27,10 +33,18 @@ async fn restore_by_hand(server: &dyn TestServer) -> (tempfile::TempDir, std::pa
     let done = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &commands])
         .current_dir(&folder)
+        .env("PATH", path_with(server))
         .output()
         .expect("bash runs");
     assert!(done.status.success(), "{commands}\n{}", String::from_utf8_lossy(&done.stderr));
     (place, directory)
+}
+
+/// The programs of the server's own version first.
+fn path_with(server: &dyn TestServer) -> std::ffi::OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = server.programs().into_iter().chain(std::env::split_paths(&path));
+    std::env::join_paths(directories).expect("a path")
 }
 
 fn give_to(user: &str, place: &Path) {
@@ -41,7 +55,19 @@ fn give_to(user: &str, place: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_restores_postgresql_with_zstd_and_tar() {
     let server = servers::postgres();
-    let (place, directory) = restore_by_hand(&server).await;
+    let (place, directory) = restore_by_hand(&server, 0).await;
+    assert_eq!(rows_in_postgresql(&server, &place, &directory), "300");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_restores_an_increment_of_postgresql_with_pg_combinebackup() {
+    let server = servers::postgres_18();
+    let (place, directory) = restore_by_hand(&server, 2).await;
+    assert_eq!(rows_in_postgresql(&server, &place, &directory), "320");
+}
+
+/// Starts a private server on a directory and counts.
+fn rows_in_postgresql(server: &testkit::Postgres, place: &tempfile::TempDir, directory: &Path) -> String {
     give_to("postgres", place.path());
     let socket = place.path().to_str().expect("UTF-8");
     let options = format!("-c listen_addresses='' -c unix_socket_directories={socket} -c hba_file={socket}/hba");
@@ -51,7 +77,7 @@ async fn a_person_restores_postgresql_with_zstd_and_tar() {
             .args(["-u", "postgres", "--"])
             .arg(server.binaries().join("pg_ctl"))
             .args(["-w", "-D"])
-            .arg(&directory)
+            .arg(directory)
             .args(["-l", &format!("{socket}/log"), "-o", &options, verb])
             .status()
             .expect("pg_ctl runs")
@@ -62,13 +88,23 @@ async fn a_person_restores_postgresql_with_zstd_and_tar() {
         .output()
         .expect("psql runs");
     assert!(pg_ctl("stop").success());
-    assert_eq!(String::from_utf8_lossy(&rows.stdout).trim(), "300", "{}", String::from_utf8_lossy(&rows.stderr));
+    assert!(rows.status.success(), "{}", String::from_utf8_lossy(&rows.stderr));
+    String::from_utf8_lossy(&rows.stdout).trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_restores_mariadb_with_zstd_mbstream_and_mariadb_backup() {
-    let server = servers::mariadb();
-    let (place, directory) = restore_by_hand(&server).await;
+    let (place, directory) = restore_by_hand(&servers::mariadb(), 0).await;
+    assert_eq!(rows_in_mariadb(&place, &directory), "300");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_restores_an_increment_of_mariadb_with_mariadb_backup() {
+    let (place, directory) = restore_by_hand(&servers::mariadb(), 2).await;
+    assert_eq!(rows_in_mariadb(&place, &directory), "320");
+}
+
+fn rows_in_mariadb(place: &tempfile::TempDir, directory: &Path) -> String {
     give_to("mysql", place.path());
     // One session without any server: the data directory is opened by --bootstrap, which reads statements from stdin.
     let mut bootstrap = Command::new("mariadbd")
@@ -82,13 +118,13 @@ async fn a_person_restores_mariadb_with_zstd_mbstream_and_mariadb_backup() {
     let statement = format!("select count(*) into outfile '{}' from it.items;\n", out.display());
     std::io::Write::write_all(&mut bootstrap.stdin.take().expect("piped"), statement.as_bytes()).expect("it reads");
     assert!(bootstrap.wait().expect("it ends").success());
-    assert_eq!(std::fs::read_to_string(out).expect("an answer").trim(), "300");
+    std::fs::read_to_string(out).expect("an answer").trim().to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_restores_redis_with_zstd() {
     let server = testkit::Redis::start().expect("Redis starts");
-    let (place, directory) = restore_by_hand(&server).await;
+    let (place, directory) = restore_by_hand(&server, 0).await;
     let socket = place.path().join("socket");
     let mut started = Command::new("redis-server")
         .args(["--port", "0", "--save", "", "--unixsocket"])

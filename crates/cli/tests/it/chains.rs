@@ -12,34 +12,37 @@ use crate::damage::leftovers;
 use crate::plane::{Plane, files_below};
 use crate::servers::{self, TestServer};
 
-/// Rows in a table that was made after the full backup.
-trait LateTable: TestServer {
-    fn write_late(&self, count: u32);
-    /// How many there are; none before the table was made.
-    fn late(&self) -> Option<String>;
+/// Changes between the links of a chain that are more than new rows.
+trait Changing: TestServer {
+    /// A table is made, another dropped, the first renamed, and emptied: one in each round from 1 to 4, and before the full
+    /// backup, in round 0, the one that will be dropped.
+    fn change(&self, round: u32) {
+        let statement = match round {
+            0 => "create table early (id int primary key); insert into early values (1), (2)",
+            1 => "create table late (id int primary key); insert into late values (1), (2), (3)",
+            2 => "drop table early; insert into late values (4)",
+            3 => "alter table late rename to renamed; insert into renamed values (5)",
+            _ => "truncate table renamed; insert into renamed values (6)",
+        };
+        self.run(statement);
+    }
+    fn run(&self, statement: &str) -> Option<String>;
+    /// What is in each of the tables that there are.
+    fn tables(&self) -> String {
+        let sum = |table: &&str| self.run(&format!("select '{table}', count(*), sum(id) from {table}"));
+        ["early", "late", "renamed"].iter().filter_map(sum).collect::<Vec<_>>().join(", ")
+    }
 }
 
-impl LateTable for testkit::MariaDb {
-    fn write_late(&self, count: u32) {
-        let rows =
-            format!("insert into it.late select n + seq from seq_1_to_{count}, (select count(*) n from it.late) l;");
-        self.sql(&format!("use it; create table if not exists it.late (id int primary key); {rows}")).expect("rows");
-    }
-    fn late(&self) -> Option<String> {
-        self.sql("select count(*), sum(id) from it.late").ok()
+impl Changing for testkit::MariaDb {
+    fn run(&self, statement: &str) -> Option<String> {
+        self.sql(&format!("use it; {statement}")).ok()
     }
 }
 
-impl LateTable for Postgres {
-    fn write_late(&self, count: u32) {
-        self.sql(&format!(
-            "create table if not exists late (id int primary key);
-             insert into late select (select count(*) from late) + n from generate_series(1, {count}) n"
-        ))
-        .expect("rows");
-    }
-    fn late(&self) -> Option<String> {
-        self.sql("select count(*), sum(id) from late").ok()
+impl Changing for Postgres {
+    fn run(&self, statement: &str) -> Option<String> {
+        self.sql(statement).ok()
     }
 }
 
@@ -58,9 +61,10 @@ fn refusal<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> domain::Proble
     }
 }
 
-async fn each_link_is_restored(server: &dyn LateTable) {
+async fn each_link_is_restored(server: &dyn Changing) {
     let (plane, _worker) = Plane::with_worker_for(server);
     server.write(1, 2000);
+    server.change(0);
     let datastore = plane.register(server).await;
     let types = &datastore.capabilities.methods.first().expect("a method").types;
     assert_eq!(types, &[BackupType::Full, BackupType::Incremental], "{:?}", datastore.findings);
@@ -68,19 +72,21 @@ async fn each_link_is_restored(server: &dyn LateTable) {
     // Asked for first, an increment is the full backup that the others are built on.
     let full = plane.back_up_incrementally(datastore.id).await;
     assert_full(&plane, &full, "no completed backup").await;
-    let mut links = vec![(full, server.fingerprint(), server.late())];
+    let mut links = vec![(full, server.fingerprint(), server.tables())];
     for round in 1..=4 {
         server.write(2000 + round * 100, 100);
-        server.write_late(round);
+        server.change(round);
         let increment = plane.back_up_incrementally(datastore.id).await;
         let (parent, ..) = links.last().expect("a link");
         let log = plane.log_of(increment.job_id).await;
         assert_eq!(increment.backup_type, BackupType::Incremental, "{log}");
         assert_eq!(increment.parent_id, Some(parent.id));
         assert!(increment.original_size_bytes < links[0].0.original_size_bytes, "{increment:?}");
-        links.push((increment, server.fingerprint(), server.late()));
+        links.push((increment, server.fingerprint(), server.tables()));
     }
     server.write(5000, 7);
+    let told: Vec<&str> = links.iter().map(|(_, _, tables)| tables.as_str()).collect();
+    assert!(told[0].starts_with("early") && told[4].starts_with("renamed") && told[4].len() < 20, "{told:?}");
 
     let numbers: Vec<i64> = links.iter().map(|(backup, ..)| backup.number).collect();
     let plan = plane.client.backup_restore_plan(links[4].0.id).await.expect("a plan");
@@ -91,10 +97,10 @@ async fn each_link_is_restored(server: &dyn LateTable) {
     assert!(refused.detail.contains(&numbers[2].to_string()), "{}", refused.detail);
 
     for index in [4, 0, 2, 1, 3] {
-        let (backup, fingerprint, late) = &links[index];
+        let (backup, fingerprint, tables) = &links[index];
         let restore = plane.restore(backup.id, &datastore.name).await;
         assert_eq!(&server.fingerprint(), fingerprint, "link {index}");
-        assert_eq!(&server.late(), late, "link {index}");
+        assert_eq!(&server.tables(), tables, "link {index}");
         assert!(server.takes_writes(), "link {index}");
         let log = plane.log_of(restore.job_id).await;
         assert_eq!(log.contains(&format!("Joining {} backups", index + 1)), index > 0, "{log}");
@@ -124,6 +130,33 @@ async fn f70_each_link_of_a_chain_of_mariadb_is_restored() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f70_each_link_of_a_chain_of_postgresql_is_restored() {
     each_link_is_restored(&servers::postgres_18()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f62_a_worker_that_dies_amid_a_chain_leaves_no_links_behind() {
+    let server = servers::mariadb();
+    let (plane, mut worker) = Plane::with_worker();
+    server.write(1, 300);
+    let datastore = plane.register(&server).await;
+    plane.back_up(datastore.id).await;
+    server.write(301, 100);
+    let increment = plane.back_up_incrementally(datastore.id).await;
+    let then = server.fingerprint();
+    for phase in ["fetching", "preparing"] {
+        server.write(if phase == "fetching" { 1000 } else { 2000 }, 5);
+        let restore = plane.start_restore(increment.id, &datastore.name).await;
+        plane.phase(restore.job_id, phase).await;
+        worker.kill();
+        worker = plane.worker();
+        let restore = plane.restore_end(restore.id).await;
+        assert_eq!(restore.status, RestoreStatus::Completed, "{}", plane.log_of(restore.job_id).await);
+        assert_eq!(server.fingerprint(), then, "killed while {phase}");
+        let left: Vec<PathBuf> = leftovers(&server)
+            .into_iter()
+            .filter(|path| ["-links", "-staged"].iter().any(|end| path.to_string_lossy().ends_with(end)))
+            .collect();
+        assert_eq!(left, Vec::<PathBuf>::new(), "killed while {phase}");
+    }
 }
 
 /// The stored files of a backup whose names begin so.
