@@ -5,10 +5,6 @@ use uuid::Uuid;
 
 use crate::VerificationStatus;
 
-/// How many links a chain may have, the full backup included: each one makes a restore longer, and one that is damaged
-/// takes all after it along.
-pub const MOST_LINKS: usize = 30;
-
 /// What the catalog knows of one link of a chain. All links are completed backups.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
@@ -29,6 +25,9 @@ pub struct Continuation {
     pub storage_id: Uuid,
     /// The server that is registered now.
     pub server_identity: Option<String>,
+    /// How many links a chain may have, the full backup included: each one makes a restore longer, and one that is damaged
+    /// takes all after it along. See [`crate::BackupSettings::maximum_chain_length`].
+    pub maximum_links: usize,
     /// Whether a restore or an undo has replaced the server's data since the newest link began.
     pub replaced_since: bool,
 }
@@ -58,7 +57,7 @@ impl Continuation {
             return Some(format!("backup {} was found damaged when it was verified", link.number));
         }
         let links = self.chain.len();
-        (links >= MOST_LINKS).then(|| format!("the chain that ends with backup {number} has {links} links"))
+        (links >= self.maximum_links).then(|| format!("the chain that ends with backup {number} has {links} links"))
     }
 }
 
@@ -81,6 +80,7 @@ mod tests {
             chain: (1..=links).rev().map(link).collect(),
             storage_id: Uuid::from_u128(1),
             server_identity: Some("a".into()),
+            maximum_links: 30,
             replaced_since: false,
         }
     }
@@ -88,9 +88,8 @@ mod tests {
     #[test]
     fn a_sound_chain_is_continued_until_it_is_long() {
         assert_eq!(continuation(1).obstacle(), None);
-        let most = i64::try_from(MOST_LINKS).unwrap();
-        assert_eq!(continuation(most - 1).obstacle(), None);
-        assert!(continuation(most).obstacle().is_some_and(|why| why.contains("30 links")));
+        assert_eq!(continuation(29).obstacle(), None);
+        assert!(continuation(30).obstacle().is_some_and(|why| why.contains("30 links")));
         let unknown = Continuation { server_identity: None, ..continuation(2) };
         assert_eq!(unknown.obstacle(), None);
     }

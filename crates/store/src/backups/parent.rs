@@ -5,12 +5,12 @@ use diesel::prelude::*;
 use domain::chain::{Continuation, Link};
 use domain::{JobKind, JobStatus, Method, RestorePhase, RestoreStatus};
 
-use crate::StoreError;
 use crate::backups::row::{self, BackupRow};
 use crate::columns::{uuid, word};
 use crate::connection::AnyConnection;
 use crate::datastores::row::DatastoreRow;
 use crate::schema::{backups, jobs, restores};
+use crate::{StoreError, upkeep};
 
 /// The parent's id, or why there is none, as the end of a sentence.
 pub fn choose(
@@ -36,10 +36,12 @@ pub fn choose(
         chain.push(link(&backup)?);
         next = backup.parent_id.map(|parent| row::find(connection, &parent)).transpose()?;
     }
+    let maximum_links = upkeep::settings(connection, datastore)?.maximum_chain_length;
     let continuation = Continuation {
         chain,
         storage_id: uuid("datastores.storage_id", &datastore.storage_id)?,
         server_identity: datastore.server_identity.clone(),
+        maximum_links: usize::try_from(maximum_links).unwrap_or(usize::MAX),
         replaced_since,
     };
     Ok(continuation.obstacle().map_or(Ok(id), Err))
