@@ -1,7 +1,7 @@
 import { join } from "node:path";
-import { expectJobDone, jobPanel, openDatastore, openRestoreDialog } from "../support/app.js";
+import { chooseForSchedule, expectJobDone, jobPanel, openDatastore, openRestoreDialog, scheduleRow } from "../support/app.js";
 import { databases } from "../support/databases.js";
-import { datastoreId, newestBackup, takeBackup } from "../support/service-api.js";
+import { datastoreId, newestBackup, scheduleList, takeBackup } from "../support/service-api.js";
 import { expect, type Page, test } from "../support/test.js";
 
 const images = join(import.meta.dirname, "..", "..", "docs", "images");
@@ -51,6 +51,19 @@ test("pictures for the README", async ({ page, request }) => {
   await dialog.getByRole("textbox", { name: `Type ${postgresql.name} to confirm` }).fill(postgresql.name);
   await take(page, "restore");
   await dialog.getByRole("button", { name: "Cancel" }).click();
+
+  const [daily] = await scheduleList(request, await datastoreId(request, postgresql.name));
+  await request.post(`/api/v1/schedules/${daily?.id}/run`, { data: {} });
+  await page.getByRole("link", { name: "Backup schedules" }).click();
+  const schedule = scheduleRow(page, daily?.recurrence ?? "");
+  await expect(schedule).toContainText("Completed");
+  await schedule.getByRole("button", { name: "Runs of the full schedule" }).click();
+  await expect(page.getByRole("region", { name: "Newest runs" }).getByRole("listitem")).toHaveCount(1);
+  await take(page, "schedules");
+  await chooseForSchedule(page, daily?.recurrence ?? "", "Edit");
+  await page.getByRole("button", { name: "Use Europe/Berlin" }).click();
+  await take(page, "schedule");
+  await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
 
   // A restore that has come to its end shows every phase.
   await openDatastore(page, mariadb.name);
