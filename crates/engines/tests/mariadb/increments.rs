@@ -10,6 +10,9 @@ use testkit::MariaDb;
 
 use super::harness::*;
 
+/// What is said of a parent, and what makes it so.
+type Doubt = (&'static str, fn(&mut Manifest));
+
 fn fill(server: &MariaDb, from: u32) {
     let sql = format!(
         "create database if not exists shop; use shop;
@@ -97,7 +100,7 @@ async fn f54_nothing_is_built_on_a_parent_that_the_servers_data_does_not_continu
     let server = MariaDb::start().expect("start");
     let access = access(Engine::Mariadb, server.port);
     let full = back_up(&access, Method::Mariabackup).await.expect("full");
-    let doubts: [(&str, fn(&mut Manifest)); 4] = [
+    let doubts: [Doubt; 4] = [
         ("of another server", |manifest| manifest.server_identity = Some("another".into())),
         ("was made with MariaDB 10.6.1", |manifest| manifest.engine_version = "10.6.1-MariaDB".into()),
         ("its data was replaced", |manifest| {

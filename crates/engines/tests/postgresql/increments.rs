@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::setup::*;
 
+/// What is said of a parent, and what makes it so.
+type Doubt = (&'static str, fn(&mut Manifest));
+
 fn server() -> Postgres {
     engines::look_for_postgresql_in(vec![testkit::postgresql_18().unwrap()]);
     // At the log's end recovery begins a new timeline.
@@ -134,7 +137,7 @@ async fn f54_nothing_is_built_on_a_parent_that_the_servers_log_does_not_continue
     let server = server();
     let full = back_up_on(&server, None).await.unwrap();
     let file = full.tool_manifest();
-    let doubts: [(&str, fn(&mut Manifest)); 4] = [
+    let doubts: [Doubt; 4] = [
         ("of another server", |manifest| manifest.server_identity = Some("7300000000000000001".into())),
         ("made with PostgreSQL 17.5", |manifest| manifest.engine_version = "17.5".into()),
         ("its data was replaced", |manifest| {

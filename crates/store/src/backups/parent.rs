@@ -58,7 +58,7 @@ fn link(backup: &BackupRow) -> Result<Link, StoreError> {
 }
 
 /// Whether a restore or an undo has replaced the data since a backup was asked for: it was done, or it ended in a way that
-/// leaves a doubt. One that was refused while it only looked has not.
+/// leaves a doubt. One that was refused in its first attempt while it only looked has not.
 fn replaced_since(connection: &mut AnyConnection, backup: &BackupRow) -> Result<bool, StoreError> {
     let done = [RestoreStatus::Completed, RestoreStatus::Undone].map(RestoreStatus::as_str);
     let restores: i64 = restores::table
@@ -67,12 +67,14 @@ fn replaced_since(connection: &mut AnyConnection, backup: &BackupRow) -> Result<
         .filter(restores::status.eq_any(done).or(restores::phase.ne(RestorePhase::Checking.as_str())))
         .count()
         .get_result(connection)?;
-    let undos: i64 = jobs::table
+    let undone = jobs::kind.eq(JobKind::Undo.as_str()).and(jobs::attempt.gt(0));
+    // A later attempt begins to look again, whatever the one before has done.
+    let tried_again = jobs::kind.eq(JobKind::Restore.as_str()).and(jobs::attempt.gt(1));
+    let doubtful: i64 = jobs::table
         .filter(jobs::datastore_id.eq(&backup.datastore_id))
-        .filter(jobs::kind.eq(JobKind::Undo.as_str()))
         .filter(jobs::created_at.ge(backup.created_at))
-        .filter(jobs::attempt.gt(0))
+        .filter(undone.or(tried_again))
         .count()
         .get_result(connection)?;
-    Ok(restores + undos > 0)
+    Ok(restores + doubtful > 0)
 }

@@ -44,17 +44,23 @@ fn fail(fixture: &Fixture, at: i64) {
         .unwrap();
 }
 
-/// Starts a restore that fails in a phase.
-fn failed_restore(fixture: &Fixture, backup: Uuid, phase: &str, at: i64) {
+/// Starts a restore that fails in a phase, after so many attempts that were given back.
+fn failed_restore(fixture: &Fixture, backup: Uuid, phase: &str, given_back: i32, at: i64) {
     let request =
         RestoreRequest { target: domain::RestoreTarget::InPlace, pitr_stop_time: None, restore_configuration: false };
     fixture.store.restore_create(backup, &request, after(at)).unwrap();
+    for _ in 0..given_back {
+        let assignment = fixture.claim(after(at));
+        let released = report(assignment.attempt, Outcome::Released);
+        fixture.store.job_finish(assignment.job_id, &released, after(at)).unwrap();
+    }
     let assignment = fixture.claim(after(at));
+    let attempt = assignment.attempt;
     let progress = Some(Progress { phase: phase.into(), ..Progress::default() });
-    let beat = Heartbeat { attempt: 1, progress, log_lines: Vec::new() };
+    let beat = Heartbeat { attempt, progress, log_lines: Vec::new() };
     fixture.store.job_heartbeat(assignment.job_id, &beat, LEASE_SECONDS, after(at)).unwrap();
     let error = JobError::new(ErrorCode::EngineToolFailed, "no");
-    fixture.store.job_finish(assignment.job_id, &report(1, Outcome::Failed { error }), after(at)).unwrap();
+    fixture.store.job_finish(assignment.job_id, &report(attempt, Outcome::Failed { error }), after(at)).unwrap();
 }
 
 on_both! {
@@ -117,10 +123,12 @@ on_both! {
     fn restores_and_undos_begin_a_new_chain(fixture) {
         let datastore = fixture.datastore("shop").id;
         let full = make(fixture, datastore, 0);
-        failed_restore(fixture, full.id, "checking", 10);
+        failed_restore(fixture, full.id, "checking", 0, 10);
         assert_eq!(make(fixture, datastore, 20).parent_id, Some(full.id), "it was refused while it only looked");
-        failed_restore(fixture, full.id, "switching", 30);
+        failed_restore(fixture, full.id, "switching", 0, 30);
         assert_full(fixture, &make(fixture, datastore, 40), "the data was replaced by a restore");
+        failed_restore(fixture, full.id, "checking", 1, 45);
+        assert_full(fixture, &make(fixture, datastore, 46), "the data was replaced by a restore");
         let restore = fixture.completed_restore(full.id, after(50));
         let branch = make(fixture, datastore, 80);
         assert_full(fixture, &branch, "the data was replaced by a restore");
