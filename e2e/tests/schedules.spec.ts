@@ -272,7 +272,7 @@ test("run now makes a backup, which is the last run", async ({ page, request }) 
   await jobPanel(page).getByRole("button", { name: "Close job" }).click();
 
   await expect(row.locator('[data-label="Last run"]')).toHaveText(/^Completed\s*\d+-\d+-\d+ \d+:\d+:\d+$/);
-  await row.getByRole("button", { name: /^Log of the backup of / }).click();
+  await row.getByRole("button", { name: /^Backup \d+$/ }).click();
   await expect(title).toHaveText(backup);
   await jobPanel(page).getByRole("button", { name: "Close job" }).click();
 
@@ -288,7 +288,7 @@ test("times without a backup are failures, each with its reason", async ({ page,
   // A service that was away for days is more than a test can wait for.
   await page.route("**/api/v1/schedules/*/runs?*", async (route) => {
     const run = (due_at: string, status: string, reason: string | null, attempt: number, retry_at: string | null) =>
-      ({ schedule_id: id, due_at, status, reason, attempt, backup_id: null, retry_at, recorded_at: due_at });
+      ({ schedule_id: id, due_at, status, reason, attempt, backup_id: null, backup_number: null, retry_at, recorded_at: due_at });
     await route.fulfill({
       json: {
         items: [

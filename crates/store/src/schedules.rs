@@ -170,7 +170,7 @@ impl Store {
                 schedule_id: Some(row.id.clone()),
             };
             let backup = insert_backup(transaction, datastore, new)?;
-            run::record_started(transaction, &row.id, micros(now), 1, &backup.id)?;
+            run::record_started(transaction, &row.id, micros(now), 1, &backup)?;
             row.note_change(transaction)?;
             backup.into_backup(None)
         })

@@ -187,6 +187,7 @@ diesel::table! {
         reason -> Nullable<Text>,
         attempt -> Integer,
         backup_id -> Nullable<Text>,
+        backup_number -> Nullable<BigInt>,
         retry_at -> Nullable<BigInt>,
         open -> Bool,
         since -> Nullable<BigInt>,

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::icon::Icon;
 use super::job_state::{run_state, schedule_state};
 use super::menu::{Menu, MenuItem};
-use super::schedule_runs::{BackupLog, ScheduleRuns};
+use super::schedule_runs::{ScheduleRuns, backup_of_run};
 use super::time::{Ago, Time};
 use crate::state::address::use_open_job;
 use crate::state::live::live;
@@ -59,9 +59,9 @@ fn next_run(schedule: &Schedule) -> AnyView {
 
 fn last_run(schedule: &Schedule) -> AnyView {
     let Some(run) = &schedule.last_run else { return view! { <span class="muted">"–"</span> }.into_any() };
-    let (at, backup) = (run.at, run.backup_id);
+    let (at, number, backup) = (run.at, run.backup_number, run.backup_id);
     view! {
-        <div class="row">{run_state(run.status)} {backup.map(|backup| view! { <BackupLog backup due=at /> })}</div>
+        <div class="row">{run_state(run.status)} {backup_of_run(number, backup)}</div>
         <span class="cell-sub"><Time at /></span>
     }
     .into_any()

@@ -1,19 +1,16 @@
 //! What a schedule's row hides until it is opened: when it runs next, and what became of its newest runs.
 
-use chrono::{DateTime, Utc};
 use domain::{EventKind, Schedule, ScheduleRun, ScheduleStatus};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
 
-use super::icon::Icon;
 use super::job_state::run_state;
 use super::next_runs::NextRuns;
 use super::problem::Problem;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
 use crate::state::address::use_open_job;
-use crate::state::clock::write_utc;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::service::service;
@@ -22,12 +19,12 @@ use crate::state::toasts::toasts;
 /// How many runs are shown.
 const NEWEST: u32 = 10;
 
-/// Opens the panel of the job that made the backup of a run.
-#[component]
-pub fn BackupLog(backup: Uuid, due: DateTime<Utc>) -> impl IntoView {
+/// The backup of a run, by the number that people say; opens the panel of the job that made it while the backup exists.
+pub fn backup_of_run(number: Option<i64>, backup: Option<Uuid>) -> Option<AnyView> {
+    let name = format!("Backup {}", number?);
     let open_job = use_open_job();
     let toasts = toasts();
-    let open = move |_| {
+    let open = move |backup: Uuid| {
         spawn_local(async move {
             match service().backup_get(backup).await {
                 Ok(backup) => open_job(backup.job_id),
@@ -35,11 +32,13 @@ pub fn BackupLog(backup: Uuid, due: DateTime<Utc>) -> impl IntoView {
             }
         });
     };
-    view! {
-        <button type="button" class="icon-button" aria-label=format!("Log of the backup of {}", write_utc(due)) title="View log" on:click=open>
-            <Icon name="log" />
-        </button>
-    }
+    Some(match backup {
+        Some(backup) => view! {
+            <button type="button" class="button small" title="View log" on:click=move |_| open(backup)>{name}</button>
+        }
+        .into_any(),
+        None => view! { <span class="muted">{name} " (deleted)"</span> }.into_any(),
+    })
 }
 
 fn run(run: ScheduleRun) -> AnyView {
@@ -52,7 +51,7 @@ fn run(run: ScheduleRun) -> AnyView {
                 {attempts} {run.reason}
                 {run.retry_at.map(|at| view! { " Next attempt at " <Time at /> "." })}
             </span>
-            {run.backup_id.map(|backup| view! { <BackupLog backup due=run.due_at /> })}
+            {backup_of_run(run.backup_number, run.backup_id)}
         </li>
     }
     .into_any()

@@ -59,6 +59,8 @@ pub struct ScheduleRun {
     pub attempt: i32,
     /// The newest of those backups.
     pub backup_id: Option<Uuid>,
+    /// Its number; stays when the backup is deleted.
+    pub backup_number: Option<i64>,
     /// When it will be tried again, after a failure.
     pub retry_at: Option<DateTime<Utc>>,
     pub recorded_at: DateTime<Utc>,
@@ -72,5 +74,7 @@ pub struct LastRun {
     pub at: DateTime<Utc>,
     /// Null when no backup was started.
     pub backup_id: Option<Uuid>,
+    /// The number of that backup; stays when it is deleted.
+    pub backup_number: Option<i64>,
     pub status: RunStatus,
 }

@@ -247,7 +247,7 @@ fn a_schedule_on_the_wire_is_as_documented() {
         created_at: now(),
         updated_at: now(),
         next_run_at: recurrence.next_run(now()),
-        last_run: Some(LastRun { at: now(), backup_id: None, status: RunStatus::Missed }),
+        last_run: Some(LastRun { at: now(), backup_id: None, backup_number: None, status: RunStatus::Missed }),
     };
     assert_eq!(
         serde_json::to_value(&schedule).unwrap(),

@@ -92,7 +92,7 @@ fn start(
         schedule_id: Some(schedule.id.clone()),
     };
     let backup = insert_backup(transaction, datastore, new)?;
-    run::record_started(transaction, &schedule.id, due_at, attempt, &backup.id)?;
+    run::record_started(transaction, &schedule.id, due_at, attempt, &backup)?;
     Ok(true)
 }
 

@@ -6,6 +6,7 @@ use domain::schedule::decision::{OpenRun, OpenState};
 use domain::{ErrorCode, JobStatus, LastRun, Page, RunStatus, ScheduleRun, Trigger};
 use uuid::Uuid;
 
+use crate::backups::row::BackupRow;
 use crate::columns::{micros, optional_uuid, time, uuid, word};
 use crate::connection::{AnyConnection, MultiBackend};
 use crate::jobs::row::JobRow;
@@ -24,6 +25,7 @@ pub struct RunRow {
     pub reason: Option<String>,
     pub attempt: i32,
     pub backup_id: Option<String>,
+    pub backup_number: Option<i64>,
     pub retry_at: Option<i64>,
     pub open: bool,
     pub since: Option<i64>,
@@ -41,6 +43,7 @@ impl RunRow {
             reason: Some(reason),
             attempt: 0,
             backup_id: None,
+            backup_number: None,
             retry_at: None,
             open: status == RunStatus::Waiting,
             since: (status == RunStatus::Waiting).then_some(now),
@@ -69,6 +72,7 @@ impl RunRow {
             status: self.status()?,
             attempt: self.attempt,
             backup_id: optional_uuid("schedule_runs.backup_id", self.backup_id.as_deref())?,
+            backup_number: self.backup_number,
             retry_at: self.retry_at.map(time),
             recorded_at: time(self.recorded_at),
             reason: self.reason,
@@ -112,7 +116,7 @@ pub fn newest(connection: &mut AnyConnection, schedule: &str) -> Result<Option<L
         .optional()?;
     row.map(|row| {
         let run = row.into_run()?;
-        Ok(LastRun { at: run.due_at, backup_id: run.backup_id, status: run.status })
+        Ok(LastRun { at: run.due_at, backup_id: run.backup_id, backup_number: run.backup_number, status: run.status })
     })
     .transpose()
 }
@@ -123,7 +127,7 @@ pub fn record_started(
     schedule: &str,
     due_at: i64,
     attempt: i32,
-    backup: &str,
+    backup: &BackupRow,
 ) -> Result<(), StoreError> {
     let row = RunRow {
         schedule_id: schedule.to_owned(),
@@ -131,7 +135,8 @@ pub fn record_started(
         status: RunStatus::Pending.as_str().to_owned(),
         reason: None,
         attempt,
-        backup_id: Some(backup.to_owned()),
+        backup_id: Some(backup.id.clone()),
+        backup_number: Some(backup.number),
         retry_at: None,
         open: false,
         since: None,

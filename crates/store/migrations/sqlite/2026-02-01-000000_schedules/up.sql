@@ -27,6 +27,8 @@ create table schedule_runs (
     -- How many backups were started for it.
     attempt integer not null,
     backup_id text references backups (id) on delete set null,
+    -- Stays when the backup is deleted.
+    backup_number bigint,
     retry_at bigint,
     -- Whether something is left to decide about it: it waits, or failed and was not given up.
     open boolean not null,
