@@ -29,6 +29,27 @@ pub struct Upkeep {
     pub swept_at: Option<DateTime<Utc>>,
 }
 
+#[derive(Queryable)]
+struct UpkeepRow {
+    datastore_id: String,
+    created_at: i64,
+    settings_at: Option<i64>,
+    retained_at: Option<i64>,
+    swept_at: Option<i64>,
+}
+
+impl UpkeepRow {
+    fn into_upkeep(self) -> Result<Upkeep, StoreError> {
+        Ok(Upkeep {
+            datastore_id: uuid("datastores.id", &self.datastore_id)?,
+            created_at: time(self.created_at),
+            settings_at: self.settings_at.map(time),
+            retained_at: self.retained_at.map(time),
+            swept_at: self.swept_at.map(time),
+        })
+    }
+}
+
 /// The settings of a datastore. The storage is the datastore's own, so that there is one truth about it.
 pub(crate) fn settings(connection: &mut AnyConnection, datastore: &DatastoreRow) -> Result<BackupSettings, StoreError> {
     let storage_id = uuid("datastores.storage_id", &datastore.storage_id)?;
@@ -109,7 +130,7 @@ impl Store {
     /// When each datastore was last looked after.
     pub fn upkeep_list(&self) -> Result<Vec<Upkeep>, StoreError> {
         self.read(|connection| {
-            let rows: Vec<(String, i64, Option<i64>, Option<i64>, Option<i64>)> = datastores::table
+            let rows: Vec<UpkeepRow> = datastores::table
                 .left_join(upkeep::table)
                 .left_join(backup_settings::table)
                 .select((
@@ -121,17 +142,7 @@ impl Store {
                 ))
                 .order(datastores::id.asc())
                 .load(connection)?;
-            rows.into_iter()
-                .map(|(id, created_at, settings_at, retained_at, swept_at)| {
-                    Ok(Upkeep {
-                        datastore_id: uuid("datastores.id", &id)?,
-                        created_at: time(created_at),
-                        settings_at: settings_at.map(time),
-                        retained_at: retained_at.map(time),
-                        swept_at: swept_at.map(time),
-                    })
-                })
-                .collect()
+            rows.into_iter().map(UpkeepRow::into_upkeep).collect()
         })
     }
 

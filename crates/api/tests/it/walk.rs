@@ -91,10 +91,8 @@ async fn every_operation_of_the_document_is_called_with_success() {
 /// A schedule's life, its first run included.
 async fn keep_a_schedule(service: &TestService, datastore: &str) {
     let recurrence = json!({"recurrence": "TZ=UTC 0 4 * * *"});
-    assert_eq!(
-        service.post("/api/v1/schedules/preview", recurrence.clone()).await.json()["next_runs"][4].is_string(),
-        true
-    );
+    let preview = service.post("/api/v1/schedules/preview", recurrence.clone()).await.json();
+    assert_eq!(preview["next_runs"].as_array().map(Vec::len), Some(5));
     assert_eq!(service.get("/api/v1/schedules/settings").await.json()["default_schedule"], true);
     let created = service.post(&format!("{datastore}/schedules"), recurrence).await;
     let schedule = created.header("location").to_owned();

@@ -13,6 +13,7 @@ use diesel::sql_types::BigInt;
 use testkit::Postgres;
 use uuid::Uuid;
 
+use crate::database::Database;
 use crate::holdfast::ControlPlane;
 use crate::list::copies;
 use crate::table::{Table, seconds};
