@@ -178,7 +178,7 @@ test("holds and backup settings are well made", async ({ page, request }) => {
       - dialog "Hold backup ${newest.number}":
         - heading "Hold backup ${newest.number}" [level=2]
         - button "Close"
-        - paragraph: /Nobody can delete/
+        - paragraph: /can't be deleted/
         - text: Reason
         - textbox "Reason"
         - paragraph: For whoever wants to delete it.

@@ -62,7 +62,7 @@ pub fn HoldBackup(backup: Backup, #[prop(into)] on_close: Callback<()>) -> impl 
         }
         .into_any(),
         None => view! {
-            <p>"Nobody can delete a backup that is held: not by hand, and not retention, however old it gets."</p>
+            <p>"A backup that is held can't be deleted: not by hand, and not by retention, however old it gets."</p>
             <TextField label="Reason" pointer="/reason" value=reason errors hint="For whoever wants to delete it." />
         }
         .into_any(),

@@ -89,7 +89,7 @@ pub fn RetentionPreview(id: Uuid, typed: Memo<BackupSettings>, changed: Memo<boo
             <Show when=move || plan.slow.get() && !there.get()>
                 <SkeletonLines />
             </Show>
-            <div class="stack" class:stale=move || old.get() && !invalid.get() class:unseen=move || invalid.get()>
+            <div class="stack" class:stale=move || old.get() && !invalid.get() hidden=move || invalid.get()>
                 <p class="strong" role="status">
                     {move || plan.data.with(|plan| plan.as_ref().map(|(_, plan)| summary(&plan.totals)))}
                 </p>
