@@ -39,6 +39,11 @@ export async function openActions(page: Page, number: string): Promise<Locator> 
   return menu;
 }
 
+/** Chooses from the "…" menu of a backup. */
+export async function chooseForBackup(page: Page, number: string, item: string) {
+  await (await openActions(page, number)).getByRole("menuitem", { name: item, exact: true }).click();
+}
+
 /** Opens the restore dialog of a backup and waits for its plan. */
 export async function openRestoreDialog(page: Page, number: string): Promise<Locator> {
   await (await openActions(page, number)).getByRole("menuitem", { name: "Restore" }).click();

@@ -78,6 +78,44 @@ export async function haveSchedules(request: APIRequestContext, datastore: strin
   return made;
 }
 
+/** What tests look at of a backup. */
+export interface Backup {
+  id: string;
+  number: number;
+  status: string;
+  held: string | null;
+}
+
+/** The completed backups of a datastore, the newest first. */
+export async function backupList(request: APIRequestContext, datastore: string): Promise<Backup[]> {
+  const answer = await request.get(`/api/v1/datastores/${datastore}/backups?status=completed&limit=200`);
+  expect(answer.status()).toBe(200);
+  return ((await answer.json()) as { items: Backup[] }).items;
+}
+
+/** Sees to it that a datastore has at least so many completed backups, keeps them all, and holds none. */
+export async function haveBackups(request: APIRequestContext, datastore: string, count: number): Promise<Backup[]> {
+  await keepForEver(request, datastore);
+  for (let had = (await backupList(request, datastore)).length; had < count; had++) await takeBackup(request, datastore);
+  const backups = await backupList(request, datastore);
+  for (const { id } of backups.filter((one) => one.held !== null)) {
+    expect((await request.delete(`/api/v1/backups/${id}/hold`)).status()).toBe(200);
+  }
+  return backups;
+}
+
+/** Takes all rules away from a datastore's retention. */
+export async function keepForEver(request: APIRequestContext, datastore: string) {
+  const path = `/api/v1/datastores/${datastore}/backup-settings`;
+  const settings = (await (await request.get(path)).json()) as Record<string, unknown>;
+  const answer = await request.put(path, { data: { ...settings, retention: { minimum_good_backups: 2 } } });
+  expect(answer.status(), await answer.text()).toBe(200);
+}
+
+export async function holdBackup(request: APIRequestContext, id: string, reason: string) {
+  expect((await request.put(`/api/v1/backups/${id}/hold`, { data: { reason } })).status()).toBe(200);
+}
+
 async function untilCompleted(request: APIRequestContext, path: string) {
   const status = async () => ((await (await request.get(`/api/v1${path}`)).json()) as Listed).status;
   await expect.poll(status, { timeout: jobTimeout }).toMatch(/completed|failed|cancelled/);

@@ -71,7 +71,11 @@ export async function expectWellMade(page: Page) {
       await page.emulateMedia({ colorScheme });
       // What moves in or changes its colour must have arrived, or it is measured halfway.
       await page.evaluate(async () => {
-        const ending = document.getAnimations().filter((one) => one.effect?.getComputedTiming().endTime !== Infinity);
+        // In what is not shown, such as closed details, nothing arrives.
+        const isShown = (effect: AnimationEffect | null) => !(effect instanceof KeyframeEffect) || effect.target?.checkVisibility();
+        const ending = document
+          .getAnimations()
+          .filter((one) => one.effect?.getComputedTiming().endTime !== Infinity && isShown(one.effect));
         await Promise.allSettled(ending.map((one) => one.finished));
       });
       await expectAccessible(page, colorScheme === "dark");

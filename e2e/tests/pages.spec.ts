@@ -1,6 +1,6 @@
-import { chooseForSchedule, jobPanel, openActions, openRestoreDialog, scheduleRow } from "../support/app.js";
+import { chooseForBackup, chooseForSchedule, jobPanel, openActions, openRestoreDialog, scheduleRow } from "../support/app.js";
 import { databases } from "../support/databases.js";
-import { datastoreId, haveRestore, haveSchedules, newestBackup } from "../support/service-api.js";
+import { type Backup, datastoreId, haveBackups, haveRestore, haveSchedules, holdBackup, newestBackup } from "../support/service-api.js";
 import { expect, expectWellMade, type Page, test } from "../support/test.js";
 
 /** The datastore whose pages are looked at: the one whose backups and restores are the quickest. */
@@ -31,7 +31,7 @@ const datastorePlaces: Place[] = [
   { path: "backups", title: "Shop carts", ready: table("Backups") },
   { path: "schedules", title: "Shop carts", ready: table("Schedules") },
   { path: "restores", title: "Shop carts", ready: table("Restores") },
-  { path: "settings", title: "Shop carts", ready: (page) => page.getByRole("heading", { name: "Last test" }) },
+  { path: "settings", title: "Shop carts", ready: (page) => page.getByRole("main").filter({ hasText: "Last test" }).getByRole("listitem").filter({ hasText: "Keep" }).first() },
 ];
 
 async function look(page: Page, path: string, { title, ready }: Place) {
@@ -70,6 +70,7 @@ test("what opens over a backup is well made", async ({ page, request }) => {
         - menuitem "Verify"
         - menuitem "View log"
         - separator
+        - menuitem "Hold"
         - menuitem "Delete"
     `);
     await expectWellMade(page);
@@ -163,6 +164,69 @@ test("what opens over restores and settings is well made", async ({ page, reques
   await page.getByRole("button", { name: "Delete datastore" }).click();
   await expect(page.getByRole("dialog", { name: "Delete datastore" })).toBeVisible();
   await expectWellMade(page);
+});
+
+test("holds and backup settings are well made", async ({ page, request }) => {
+  const id = await datastoreId(request, shop());
+  const [newest] = (await haveBackups(request, id, 3)) as [Backup, ...Backup[]];
+  const dialog = page.getByRole("dialog");
+
+  await test.step("the question for a reason", async () => {
+    await page.goto(`/datastores/${id}/backups`);
+    await chooseForBackup(page, String(newest.number), "Hold");
+    await expect(dialog).toMatchAriaSnapshot(`
+      - dialog "Hold backup ${newest.number}":
+        - heading "Hold backup ${newest.number}" [level=2]
+        - button "Close"
+        - paragraph: /can't be deleted/
+        - text: Reason
+        - textbox "Reason"
+        - paragraph: For whoever wants to delete it.
+        - button "Cancel"
+        - button "Hold" [disabled]
+    `);
+    await expectWellMade(page);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+  });
+
+  await test.step("what is held, its menu and the way to release it", async () => {
+    await holdBackup(request, newest.id, "for the auditors, who come in March and ask for a copy of everything as it was at the end of the year");
+    await expect(page.getByText("Held", { exact: true })).toBeVisible();
+    const menu = await openActions(page, String(newest.number));
+    await expect(menu.getByRole("menuitem", { name: "Delete" })).toBeDisabled();
+    await expectWellMade(page);
+    await menu.getByRole("menuitem", { name: "Release" }).click();
+    await expect(dialog).toHaveAccessibleName(`Release backup ${newest.number}`);
+    await expectWellMade(page);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+  });
+
+  await test.step("a preview with everything in it", async () => {
+    await page.goto(`/datastores/${id}/settings`);
+    await page.getByText("By calendar").click();
+    await page.getByRole("textbox", { name: "Daily" }).fill("7");
+    await page.getByRole("textbox", { name: "Minimum good backups" }).fill("1");
+    const preview = page.getByRole("region", { name: "What this would delete" });
+    await expect(preview.getByRole("listitem").first()).toContainText("Delete");
+    await expect(preview).toHaveAttribute("aria-busy", "false");
+    await expect(preview.getByRole("listitem").filter({ hasText: `Backup ${newest.number}` })).toContainText("It is held: for the auditors");
+    await expectWellMade(page);
+  });
+
+  await test.step("the question before saving", async () => {
+    await page.getByRole("button", { name: "Save backup settings" }).click();
+    await expect(dialog.getByRole("button", { name: /^Save and delete \d+ backups?$/ })).toBeVisible();
+    await expectWellMade(page);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await expect(dialog).toBeHidden();
+  });
+
+  await test.step("what is wrong", async () => {
+    await page.getByRole("textbox", { name: "Weekly" }).fill("0");
+    await expect(page.getByText("must be 1 to 10000; leave it out for no such rule")).toBeVisible();
+    await expectWellMade(page);
+  });
+  await haveBackups(request, id, 1);
 });
 
 test("what opens over schedules is well made", async ({ page, request }) => {

@@ -2,6 +2,7 @@
 
 pub mod backup_details;
 pub mod backup_row;
+pub mod backup_settings;
 pub mod banner;
 pub mod code_box;
 pub mod connection_fields;
@@ -16,6 +17,7 @@ pub mod engine_glyph;
 pub mod field;
 pub mod findings;
 pub mod grants;
+pub mod hold_backup;
 pub mod icon;
 pub mod job_log;
 pub mod job_panel;
@@ -29,7 +31,10 @@ pub mod problem;
 pub mod restore_dialog;
 pub mod restore_plan;
 pub mod restore_row;
+pub mod retention_fields;
+pub mod retention_preview;
 pub mod running_job;
+pub mod save_and_delete;
 pub mod schedule_dialog;
 pub mod schedule_fields;
 pub mod schedule_row;

@@ -1,6 +1,8 @@
 //! What several parts of the app share.
 
 pub mod address;
+pub mod backup_draft;
+pub mod chain;
 pub mod clock;
 pub mod connection_draft;
 pub mod failure;

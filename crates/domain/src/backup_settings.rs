@@ -56,7 +56,7 @@ impl BackupSettings {
             errors.push(FieldError::new("/log_archiving", format!("is not possible here: {reason}")));
         }
         if self.retention.point_in_time_window_days.is_some() && !self.log_archiving {
-            let detail = "needs log_archiving: without logs there are no moments between backups";
+            let detail = "needs log archiving: without logs there are no moments between backups";
             errors.push(FieldError::new("/retention/point_in_time_window_days", detail));
         }
         let of_retention = self.retention.validate().into_iter();
@@ -84,7 +84,7 @@ mod tests {
             (BackupSettings { compression_level: 22, ..good() }, "/compression_level", "1 to 19"),
             (BackupSettings { maximum_chain_length: 0, ..good() }, "/maximum_chain_length", "1 to 1000"),
             (BackupSettings { log_archiving: true, ..good() }, "/log_archiving", "the engine has none"),
-            (BackupSettings { retention: window, ..good() }, "/retention/point_in_time_window_days", "log_archiving"),
+            (BackupSettings { retention: window, ..good() }, "/retention/point_in_time_window_days", "log archiving"),
             (BackupSettings { retention: negative, ..good() }, "/retention/keep_last", "must be 1"),
         ] {
             let errors = settings.validate(&redis);

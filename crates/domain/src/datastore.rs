@@ -82,6 +82,13 @@ pub struct Capabilities {
     pub restore_in_place_reason: Option<String>,
 }
 
+impl Capabilities {
+    /// Whether any method makes such backups.
+    pub fn makes(&self, backup_type: BackupType) -> bool {
+        self.methods.iter().any(|method| method.types.contains(&backup_type))
+    }
+}
+
 named_enum! {
     /// How bad a finding is.
     FindingSeverity {

@@ -8,6 +8,7 @@ use super::datastore::{BackupTabs, CurrentDatastore};
 use crate::parts::backup_row::{BackupDialogs, BackupRow};
 use crate::parts::delete_backup::DeleteBackup;
 use crate::parts::empty::Empty;
+use crate::parts::hold_backup::HoldBackup;
 use crate::parts::more::More;
 use crate::parts::problem::Problem;
 use crate::parts::restore_dialog::RestoreDialog;
@@ -42,7 +43,8 @@ fn Backups(id: Uuid) -> impl IntoView {
             })
         },
     );
-    let dialogs = BackupDialogs { restore: RwSignal::new(None), delete: RwSignal::new(None) };
+    let dialogs =
+        BackupDialogs { restore: RwSignal::new(None), delete: RwSignal::new(None), hold: RwSignal::new(None) };
     let empty = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| list.items.is_empty())));
     let filled = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| !list.items.is_empty())));
     view! {
@@ -102,7 +104,7 @@ fn Table(list: RwSignal<Option<Listed<Backup>>>, dialogs: BackupDialogs) -> impl
                                 let backup = Memo::new(move |_| {
                                     list.with(|list| list.as_ref()?.items.iter().find(|one| one.id == id).cloned())
                                 });
-                                view! { <BackupRow backup open dialogs /> }
+                                view! { <BackupRow backup list open dialogs /> }
                             }
                         />
                     </tbody>
@@ -123,6 +125,9 @@ fn Dialogs(dialogs: BackupDialogs) -> impl IntoView {
         })}
         {move || dialogs.delete.get().map(|backup| {
             view! { <DeleteBackup backup datastore=current.datastore on_close=Callback::new(move |()| dialogs.delete.set(None)) /> }
+        })}
+        {move || dialogs.hold.get().map(|backup| {
+            view! { <HoldBackup backup on_close=Callback::new(move |()| dialogs.hold.set(None)) /> }
         })}
     }
 }

@@ -6,7 +6,7 @@ use leptos_router::components::Outlet;
 use leptos_router::hooks::use_location;
 
 use super::not_found::NotFoundPage;
-use crate::parts::datastore_row::{BackUpNow, address_of, backup_obstacle, engine_of};
+use crate::parts::datastore_row::{BackUpNow, address_of, backup_obstacle, backup_types, engine_of};
 use crate::parts::engine_glyph::EngineGlyph;
 use crate::parts::findings::summary;
 use crate::parts::icon::Icon;
@@ -70,6 +70,8 @@ pub fn DatastorePage() -> impl IntoView {
 fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
     let id = Memo::new(move |_| datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore.id)));
     let obstacle = Signal::derive(move || datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
+    let types =
+        Signal::derive(move || datastore.with(|datastore| datastore.as_ref().map(backup_types)).unwrap_or_default());
     let text = move |read: fn(&Datastore) -> String| {
         move || datastore.with(|datastore| datastore.as_ref().map(read).unwrap_or_default())
     };
@@ -85,7 +87,7 @@ fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
                     <span class="number">{text(address_of)}</span>
                 </div>
             </div>
-            {move || id.get().map(|id| view! { <BackUpNow id obstacle primary=true /> })}
+            {move || id.get().map(|id| view! { <BackUpNow id obstacle types primary=true /> })}
         </div>
     }
 }

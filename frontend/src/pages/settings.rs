@@ -1,11 +1,12 @@
-//! `/datastores/{id}/settings`: the connection, its test, and the end of the datastore.
+//! `/datastores/{id}/settings`: how backups are made and kept; the connection, its test, and the end of the datastore.
 
-use domain::Datastore;
+use domain::{Datastore, FindingSeverity};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::datastore::CurrentDatastore;
 use super::new_datastore::{TestResult, Tested, focus_first_problem};
+use crate::parts::backup_settings::BackupSettingsForm;
 use crate::parts::connection_fields::ConnectionFields;
 use crate::parts::delete_datastore::DeleteDatastore;
 use crate::parts::field::FieldErrors;
@@ -26,12 +27,35 @@ pub fn SettingsPage() -> impl IntoView {
     let id = Memo::new(move |_| current.datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore.id)));
     move || {
         id.track();
-        current.datastore.get_untracked().map(|datastore| view! { <Settings datastore current /> })
+        current.datastore.get_untracked().map(|datastore| {
+            let id = datastore.id;
+            let is_broken = datastore.findings.iter().any(|finding| finding.severity == FindingSeverity::Error);
+            let capabilities = Memo::new(move |_| {
+                current
+                    .datastore
+                    .with(|known| known.as_ref().map(|known| known.capabilities.clone()))
+                    .unwrap_or_default()
+            });
+            let backups = view! {
+                <h2 class="part">"Backup settings"</h2>
+                <BackupSettingsForm id capabilities />
+            };
+            let connection = view! {
+                <h2 class="part">"Connection"</h2>
+                <Connection datastore current />
+            };
+            // What keeps backups from working comes first.
+            if is_broken {
+                (connection.into_any(), backups.into_any())
+            } else {
+                (backups.into_any(), connection.into_any())
+            }
+        })
     }
 }
 
 #[component]
-fn Settings(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
+fn Connection(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
     let toasts = toasts();
     let draft = ConnectionDraft::of(&datastore);
     let errors = FieldErrors::new();
@@ -93,7 +117,7 @@ fn Settings(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
                     <ConnectionFields draft errors has_password />
                     {move || failure.get().map(|failure| view! { <Problem failure /> })}
                     <div class="form-foot">
-                        <button type="submit" class="button primary" disabled=move || saving.get() || !changed.get()>"Save"</button>
+                        <button type="submit" class="button primary" disabled=move || saving.get() || !changed.get()>"Save connection"</button>
                         <button type="button" class="button" disabled=move || matches!(tested.get(), Some(Tested::Running)) on:click=test>
                             <Icon name="plug" />
                             "Test connection"

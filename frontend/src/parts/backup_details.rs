@@ -4,11 +4,12 @@ use domain::{Backup, EventKind, LogLine, Trigger, VerificationStatus};
 use leptos::prelude::*;
 use uuid::Uuid;
 
-use super::backup_row::size_or_dash;
+use super::backup_row::{BackupList, builds_on_it, size_or_dash};
 use super::job_log::log_line;
 use super::problem::Problem;
 use super::time::{Time, time_or_dash};
 use crate::state::address::use_open_job;
+use crate::state::chain::{Relatives, listed, relatives};
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
@@ -17,7 +18,16 @@ use crate::state::service::service;
 /// Log lines shown; the panel has all.
 const NEWEST: i64 = 8;
 
-fn facts(backup: &Backup) -> AnyView {
+/// What a restore of it reads besides itself.
+fn needs(relatives: &Relatives) -> String {
+    match relatives.needs.as_slice() {
+        [] | [_] if relatives.is_complete => "nothing else".to_owned(),
+        numbers if relatives.is_complete => format!("backups {}", listed(numbers)),
+        numbers => format!("older backups and {}", listed(numbers)),
+    }
+}
+
+fn facts(backup: &Backup, relatives: &Relatives) -> AnyView {
     let compressed = match (backup.size_bytes, backup.original_size_bytes) {
         (Some(stored), Some(original)) if stored > 0 => format!(" ({:.1} : 1)", original as f64 / stored as f64),
         _ => String::new(),
@@ -47,6 +57,9 @@ fn facts(backup: &Backup) -> AnyView {
                 }}
                 {verification.at.map(|at| view! { <Time at /> })}
             </dd>
+            {backup.held.clone().map(|reason| view! { <dt>"Held"</dt> <dd>{reason}</dd> })}
+            <dt>"A restore needs"</dt> <dd>{needs(relatives)}</dd>
+            {(!relatives.dependents.is_empty()).then(|| view! { <dt>"In its chain"</dt> <dd>{builds_on_it(&relatives.dependents)}</dd> })}
             <dt>"Backup id"</dt> <dd class="mono">{backup.id.to_string()}</dd>
         </dl>
     }
@@ -60,7 +73,7 @@ async fn newest_lines(job: Uuid) -> Result<Vec<LogLine>, client::ClientError> {
 }
 
 #[component]
-pub fn BackupDetails(backup: Memo<Option<Backup>>) -> impl IntoView {
+pub fn BackupDetails(backup: Memo<Option<Backup>>, list: BackupList) -> impl IntoView {
     let live = live();
     let open_job = use_open_job();
     let job = Memo::new(move |_| backup.with(|backup| backup.as_ref().map(|backup| backup.job_id)));
@@ -71,12 +84,16 @@ pub fn BackupDetails(backup: Memo<Option<Backup>>) -> impl IntoView {
         },
         newest_lines,
     );
+    let relatives = Memo::new(move |_| {
+        let id = backup.with(|backup| backup.as_ref().map(|backup| backup.id))?;
+        list.with(|list| Some(relatives(&list.as_ref()?.items, id)))
+    });
     let error = move || backup.with(|backup| backup.as_ref().and_then(|backup| backup.error.clone()));
     view! {
         <div class="details-body">
             <section aria-label="Facts">
                 <h3>"Details"</h3>
-                {move || backup.with(|backup| backup.as_ref().map(facts))}
+                {move || backup.with(|backup| backup.as_ref().map(|backup| facts(backup, &relatives.get().unwrap_or_default())))}
             </section>
             <section aria-label="Newest log lines" class="stack">
                 {move || error().map(|error| view! { <Problem failure=Failure {

@@ -4,6 +4,7 @@ use domain::{Backup, JobStatus, VerificationStatus, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
+use wasm_bindgen::JsCast;
 
 use super::backup_details::BackupDetails;
 use super::icon::Icon;
@@ -12,7 +13,9 @@ use super::menu::{Menu, MenuItem};
 use super::running_job::RunningJob;
 use super::time::{Ago, time_or_dash};
 use crate::state::address::use_open_job;
+use crate::state::chain::{find, listed, relatives};
 use crate::state::clock::clock;
+use crate::state::pages_of::Listed;
 use crate::state::service::service;
 use crate::state::toasts::toasts;
 
@@ -21,7 +24,12 @@ use crate::state::toasts::toasts;
 pub struct BackupDialogs {
     pub restore: RwSignal<Option<Backup>>,
     pub delete: RwSignal<Option<Backup>>,
+    /// Held or released.
+    pub hold: RwSignal<Option<Backup>>,
 }
+
+/// The backups that are loaded.
+pub type BackupList = RwSignal<Option<Listed<Backup>>>;
 
 /// What stands beside the state: a running job's progress, the newest verification.
 fn status_cell(backup: &Backup) -> AnyView {
@@ -52,6 +60,33 @@ fn status_cell(backup: &Backup) -> AnyView {
         }}
         {backup.error.as_ref().map(|error| view! { <span class="cell-sub" title=error.detail.clone()>{error.code.title()}</span> })}
         {verified}
+        {backup.held.as_ref().map(|reason| view! {
+            <span class="cell-sub" title=reason.clone()><span class="state idle"><Icon name="lock" />"Held"</span></span>
+        })}
+    }
+    .into_any()
+}
+
+/// The id of the button that opens a backup's row.
+fn expander_id(number: i64) -> String {
+    format!("backup-{number}")
+}
+
+/// What an increment builds on, as a way to its row.
+fn parent_link(parent: Option<i64>) -> AnyView {
+    let Some(number) = parent else {
+        return view! { <span class="cell-sub">"on an older backup"</span> }.into_any();
+    };
+    let go = move |_| {
+        let row = document().get_element_by_id(&expander_id(number));
+        if let Some(button) = row.and_then(|row| row.dyn_into::<web_sys::HtmlElement>().ok()) {
+            let _ = button.focus();
+        }
+    };
+    view! {
+        <span class="cell-sub">
+            <button type="button" class="link" on:click=go>{format!("on backup {number}")}</button>
+        </span>
     }
     .into_any()
 }
@@ -74,7 +109,12 @@ pub fn size_or_dash(bytes: Option<i64>) -> String {
 }
 
 #[component]
-pub fn BackupRow(backup: Memo<Option<Backup>>, open: RwSignal<Vec<Uuid>>, dialogs: BackupDialogs) -> impl IntoView {
+pub fn BackupRow(
+    backup: Memo<Option<Backup>>,
+    list: BackupList,
+    open: RwSignal<Vec<Uuid>>,
+    dialogs: BackupDialogs,
+) -> impl IntoView {
     let known = backup.get_untracked();
     let (id, number) = known.map(|backup| (backup.id, backup.number)).unwrap_or_default();
     let is_open = Memo::new(move |_| open.with(|open| open.contains(&id)));
@@ -87,6 +127,11 @@ pub fn BackupRow(backup: Memo<Option<Backup>>, open: RwSignal<Vec<Uuid>>, dialog
             }
         });
     };
+    // Of an increment, the number of what it builds on, where that is loaded.
+    let parent = Memo::new(move |_| {
+        let parent = backup.with(|backup| backup.as_ref()?.parent_id)?;
+        Some(list.with(|list| Some(find(&list.as_ref()?.items, parent)?.number)))
+    });
     let of = move |read: fn(&Backup) -> AnyView| move || backup.with(|backup| backup.as_ref().map(read));
     view! {
         <tr role="row" class="main" class:open=is_open>
@@ -94,6 +139,7 @@ pub fn BackupRow(backup: Memo<Option<Backup>>, open: RwSignal<Vec<Uuid>>, dialog
                 <button
                     type="button"
                     class="icon-button chevron"
+                    id=expander_id(number)
                     aria-label=format!("Details of backup {number}")
                     aria-expanded=move || is_open.get().to_string()
                     aria-controls=format!("details-{number}")
@@ -104,19 +150,43 @@ pub fn BackupRow(backup: Memo<Option<Backup>>, open: RwSignal<Vec<Uuid>>, dialog
             </td>
             <td role="cell" data-label="Id" class="lead number strong">{number}</td>
             <td role="cell" data-label="Method">{of(|backup| backup.method.as_str().into_any())}</td>
-            <td role="cell" data-label="Type">{of(|backup| backup.backup_type.as_str().into_any())}</td>
+            <td role="cell" data-label="Type">
+                {of(|backup| backup.backup_type.as_str().into_any())}
+                {move || parent.get().map(parent_link)}
+            </td>
             <td role="cell" data-label="Status">{of(status_cell)}</td>
             <td role="cell" data-label="Started">{of(|backup| time_or_dash(backup.started_at))}</td>
             <td role="cell" data-label="Duration" class="nowrap">{of(duration_cell)}</td>
             <td role="cell" data-label="Size" class="nowrap">{of(|backup| size_or_dash(backup.size_bytes).into_any())}</td>
-            <td role="cell" class="actions corner"><Actions backup number dialogs /></td>
+            <td role="cell" class="actions corner"><Actions backup list number dialogs /></td>
         </tr>
         <Show when=move || is_open.get()>
             <tr role="row" class="details" id=format!("details-{number}")>
-                <td role="cell" colspan="9"><BackupDetails backup /></td>
+                <td role="cell" colspan="9"><BackupDetails backup list /></td>
             </tr>
         </Show>
     }
+}
+
+/// Why it can't be deleted now.
+fn delete_obstacle(backup: &Backup, list: &[Backup]) -> Option<String> {
+    if backup.deleting {
+        return Some("It is being deleted.".to_owned());
+    }
+    if !backup.status.is_final() {
+        return Some("Cancel it first.".to_owned());
+    }
+    if let Some(reason) = &backup.held {
+        return Some(format!("It is held: {reason}"));
+    }
+    let dependents = relatives(list, backup.id).dependents;
+    (!dependents.is_empty()).then(|| builds_on_it(&dependents))
+}
+
+/// `13 and 14 build on it: delete those first.`
+pub fn builds_on_it(dependents: &[i64]) -> String {
+    let (verb, those) = if dependents.len() == 1 { ("builds", "that one") } else { ("build", "those") };
+    format!("{} {verb} on it: delete {those} first.", listed(dependents))
 }
 
 /// Why something can't be done with the backup now.
@@ -130,7 +200,7 @@ fn obstacle(backup: &Backup) -> Option<&'static str> {
 }
 
 #[component]
-fn Actions(backup: Memo<Option<Backup>>, number: i64, dialogs: BackupDialogs) -> impl IntoView {
+fn Actions(backup: Memo<Option<Backup>>, list: BackupList, number: i64, dialogs: BackupDialogs) -> impl IntoView {
     let open_job = use_open_job();
     let toasts = toasts();
     let now = move || backup.get_untracked();
@@ -150,30 +220,28 @@ fn Actions(backup: Memo<Option<Backup>>, number: i64, dialogs: BackupDialogs) ->
     });
     let restore = Callback::new(move |()| dialogs.restore.set(now()));
     let delete = Callback::new(move |()| dialogs.delete.set(now()));
+    let hold = Callback::new(move |()| dialogs.hold.set(now()));
     let reasons = Memo::new(move |_| {
         backup.with(|backup| {
-            let backup = backup.as_ref();
-            let unfinished = backup.is_some_and(|backup| !backup.status.is_final());
-            let deleting = backup.is_some_and(|backup| backup.deleting);
-            let no_delete = if deleting {
-                Some("It is being deleted.")
-            } else if unfinished {
-                Some("Cancel it first.")
-            } else {
-                None
-            };
-            (backup.and_then(obstacle), no_delete)
+            let backup = backup.as_ref()?;
+            let no_delete = list.with(|list| {
+                delete_obstacle(backup, list.as_ref().map(|list| list.items.as_slice()).unwrap_or_default())
+            });
+            Some((obstacle(backup), no_delete, backup.deleting, backup.held.is_some()))
         })
     });
     view! {
         <Menu name=format!("Actions for backup {number}")>
             {move || {
-                let (no_use, no_delete) = reasons.get();
+                let (no_use, no_delete, deleting, held) = reasons.get().unwrap_or_default();
+                let no_use = no_use.map(str::to_owned);
+                let no_hold = deleting.then(|| "It is being deleted.".to_owned());
                 view! {
-                    <MenuItem icon="restore" name="Restore" on_choose=restore reason=no_use />
+                    <MenuItem icon="restore" name="Restore" on_choose=restore reason=no_use.clone() />
                     <MenuItem icon="verify" name="Verify" on_choose=verify reason=no_use />
                     <MenuItem icon="log" name="View log" on_choose=view_log />
                     <hr role="separator" />
+                    <MenuItem icon="lock" name=if held { "Release" } else { "Hold" } on_choose=hold reason=no_hold />
                     <MenuItem icon="trash" name="Delete" on_choose=delete danger=true reason=no_delete />
                 }
             }}

@@ -1,6 +1,6 @@
 //! One datastore in the list: what it is, how it is, its last good backup, and the button that makes the next.
 
-use domain::{BackupCreate, Datastore, format};
+use domain::{BackupCreate, BackupType, Datastore, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::engine_glyph::EngineGlyph;
 use super::icon::Icon;
 use super::job_state::datastore_state;
+use super::menu::{Menu, MenuItem};
 use super::running_job::RunningJob;
 use super::sparkline::Sparkline;
 use super::time::{Ago, Time};
@@ -16,28 +17,33 @@ use crate::state::live::live;
 use crate::state::service::service;
 use crate::state::toasts::toasts;
 
-/// Starts a backup of the engine's default method and opens its job's panel.
+/// Starts a backup of the engine's default method and opens its job's panel. Where there are types to choose from, a menu
+/// beside the button offers them.
 #[component]
 pub fn BackUpNow(
     id: Uuid,
     /// Why it can't start now.
     #[prop(into)]
     obstacle: Signal<Option<String>>,
+    /// The types that it can make.
+    #[prop(into)]
+    types: Signal<Vec<BackupType>>,
     #[prop(optional)] primary: bool,
 ) -> impl IntoView {
+    let types = Memo::new(move |_| types.get());
     let open_job = use_open_job();
     let toasts = toasts();
     let live = live();
     let sending = RwSignal::new(false);
     // Not `disabled`: that would take the focus away, and nobody could read the reason.
     let off = Signal::derive(move || sending.get() || obstacle.with(Option::is_some));
-    let start = move |_| {
+    let start = move |backup_type: Option<BackupType>| {
         if off.get_untracked() {
             return;
         }
         sending.set(true);
         spawn_local(async move {
-            match service().backup_create(id, &BackupCreate::default()).await {
+            match service().backup_create(id, &BackupCreate { method: None, backup_type }).await {
                 Ok(backup) => {
                     live.changed(&[domain::EventKind::Backup, domain::EventKind::Datastore]);
                     open_job(backup.job_id);
@@ -48,19 +54,47 @@ pub fn BackUpNow(
         });
     };
     view! {
-        <button
-            type="button"
-            class="button"
-            class:primary=primary
-            class:small=!primary
-            aria-disabled=move || off.get().to_string()
-            title=move || obstacle.get()
-            on:click=start
-        >
-            <Icon name="backup" />
-            "Back up now"
-        </button>
+        <div class="split">
+            <button
+                type="button"
+                class="button"
+                class:primary=primary
+                class:small=!primary
+                aria-disabled=move || off.get().to_string()
+                title=move || obstacle.get()
+                on:click=move |_| start(None)
+            >
+                <Icon name="backup" />
+                "Back up now"
+            </button>
+            <Show when=move || { types.with(Vec::len) > 1 }>
+                <Menu name="Types of backup" icon="down">
+                    {move || types.get().into_iter().map(|backup_type| view! {
+                        <MenuItem
+                            icon="backup"
+                            name=title_of(backup_type)
+                            on_choose=move |()| start(Some(backup_type))
+                            reason=obstacle.get()
+                        />
+                    }).collect_view()}
+                </Menu>
+            </Show>
+        </div>
     }
+}
+
+const fn title_of(backup_type: BackupType) -> &'static str {
+    match backup_type {
+        BackupType::Full => "Full backup",
+        BackupType::Incremental => "Incremental backup",
+        BackupType::Differential => "Differential backup",
+        BackupType::Log => "Log backup",
+    }
+}
+
+/// The types that the engine's default method can make.
+pub fn backup_types(datastore: &Datastore) -> Vec<BackupType> {
+    datastore.capabilities.methods.first().map(|method| method.types.clone()).unwrap_or_default()
 }
 
 /// Why no backup can start now, in words.
@@ -129,6 +163,8 @@ pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
     });
     let active_id = Memo::new(move |_| active.with(|job| job.as_ref().map(|job| job.id)));
     let obstacle = Signal::derive(move || datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
+    let types =
+        Signal::derive(move || datastore.with(|datastore| datastore.as_ref().map(backup_types)).unwrap_or_default());
     view! {
         <tr role="row" class="main">
             <td role="cell" class="wide">
@@ -149,7 +185,7 @@ pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
             <td role="cell" class="actions foot wide">
                 {move || match active_id.get() {
                     Some(job) => view! { <RunningJob id=job known=active.get_untracked() /> }.into_any(),
-                    None => view! { <BackUpNow id obstacle /> }.into_any(),
+                    None => view! { <BackUpNow id obstacle types /> }.into_any(),
                 }}
             </td>
         </tr>

@@ -71,6 +71,11 @@ pub fn datastore_state(status: DatastoreStatus) -> AnyView {
     }
 }
 
+/// What becomes of a backup by retention.
+pub fn verdict_state(keep: bool) -> AnyView {
+    if keep { state("ok", "done", "Keep") } else { state("bad", "trash", "Delete") }
+}
+
 /// Whether a worker is heard of.
 pub fn worker_state(online: bool) -> AnyView {
     if online { state("ok", "done", "Online") } else { state("bad", "power", "Silent") }

@@ -1,4 +1,4 @@
-//! The "…" menu of a row: a popover beside its button, worked by mouse, arrow keys and Escape.
+//! The menu of a row or of a button: a popover beside its own button, worked by mouse, arrow keys and Escape.
 
 use leptos::html;
 use leptos::prelude::*;
@@ -9,7 +9,11 @@ use super::icon::Icon;
 
 /// A menu behind a "…" button. `name` is the button's accessible name.
 #[component]
-pub fn Menu(#[prop(into)] name: String, children: ChildrenFn) -> impl IntoView {
+pub fn Menu(
+    #[prop(into)] name: String,
+    #[prop(default = "more")] icon: &'static str,
+    children: ChildrenFn,
+) -> impl IntoView {
     let button = NodeRef::<html::Button>::new();
     let popover = NodeRef::<html::Div>::new();
     let open = RwSignal::new(false);
@@ -60,7 +64,7 @@ pub fn Menu(#[prop(into)] name: String, children: ChildrenFn) -> impl IntoView {
             aria-expanded=move || open.get().to_string()
             popovertarget=id.clone()
         >
-            <Icon name="more" />
+            <Icon name=icon />
         </button>
         <div node_ref=popover id=id class="menu" role="menu" aria-label=name popover="auto" on:toggle=toggled on:keydown=pressed on:click:capture=chosen>
             {move || children()}
@@ -75,8 +79,9 @@ pub fn MenuItem(
     name: &'static str,
     #[prop(into)] on_choose: Callback<()>,
     #[prop(optional)] danger: bool,
-    #[prop(optional_no_strip)] reason: Option<&'static str>,
+    #[prop(optional_no_strip)] reason: Option<String>,
 ) -> impl IntoView {
+    let (off, description) = (reason.is_some(), reason.clone());
     view! {
         <button
             type="button"
@@ -84,8 +89,8 @@ pub fn MenuItem(
             tabindex="-1"
             class:danger=danger
             aria-label=name
-            aria-description=reason
-            disabled=reason.is_some()
+            aria-description=description
+            disabled=off
             on:click=move |_| on_choose.run(())
         >
             <Icon name=icon />

@@ -95,7 +95,7 @@ impl RetentionPolicy {
         let mut errors = Vec::new();
         let minimum = self.minimum_good_backups;
         if self.keep_last.is_some_and(|last| last < minimum) {
-            let detail = format!("must be at least {minimum}, for minimum_good_backups keeps so many anyway");
+            let detail = format!("must be at least {minimum}, for so many good backups are kept anyway");
             errors.push(FieldError::new("/keep_last", detail));
         }
         if let (Some(days), Some(window)) = (self.keep_days, self.point_in_time_window_days)
@@ -127,6 +127,20 @@ impl RetentionPolicy {
 
     /// The policy in words, whole sentences.
     pub fn description(&self) -> String {
+        let logs = match self.point_in_time_window_days {
+            None => "Logs stay from the oldest kept full backup on.".to_owned(),
+            Some(days) => {
+                let days = counted_from_two(days, "day");
+                format!(
+                    "Any moment of the last {days} can be restored; older logs stay only where a kept backup needs them."
+                )
+            }
+        };
+        format!("{} {logs}", self.description_of_backups())
+    }
+
+    /// What it says of backups, for a datastore that archives no logs.
+    pub fn description_of_backups(&self) -> String {
         let mut sentences = Vec::new();
         if self.keeps_for_ever() {
             sentences.push("Keeps every backup for ever.".to_owned());
@@ -136,13 +150,6 @@ impl RetentionPolicy {
             let verb = if self.minimum_good_backups == 1 { "stays" } else { "stay" };
             sentences.push(format!("At least {minimum} {verb}, however old."));
         }
-        sentences.push(match self.point_in_time_window_days {
-            None => "Logs stay from the oldest kept full backup on.".to_owned(),
-            Some(days) => {
-                let days = counted_from_two(days, "day");
-                format!("Any moment of the last {days} can be restored; older logs stay only where a kept backup needs them.")
-            }
-        });
         sentences.join(" ")
     }
 
