@@ -14,6 +14,7 @@ use crate::parts::findings::summary;
 use crate::parts::icon::Icon;
 use crate::parts::job_state::datastore_state;
 use crate::parts::problem::Problem;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::router::router;
 use crate::state::address::use_datastore_id;

@@ -6,6 +6,7 @@ use leptos::task::spawn_local;
 
 use super::dialog::Dialog;
 use super::problem::Problem;
+use super::show::Show;
 use crate::router::router;
 use crate::state::failure::Failure;
 use crate::state::service::service;

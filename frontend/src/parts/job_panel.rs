@@ -12,6 +12,7 @@ use super::job_phases::JobPhases;
 use super::job_progress::{ProgressBar, percent, progress_words};
 use super::job_state::job_state;
 use super::problem::Problem;
+use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::{Time, time_or_dash};
 use crate::state::address::{JOB, use_query, use_set_query};
