@@ -21,8 +21,8 @@
 //! [3]: https://docs.rs/crate/idna_adapter/latest
 
 use icu_normalizer::uts46::Uts46MapperBorrowed;
-use icu_properties::props::GeneralCategory;
 use icu_properties::CodePointMapDataBorrowed;
+use icu_properties::props::GeneralCategory;
 
 /// Turns a joining type into a mask for comparing with multiple type at once.
 const fn joining_type_to_mask(jt: icu_properties::props::JoiningType) -> u32 {
@@ -213,14 +213,13 @@ impl Default for Adapter {
 
 impl Adapter {
     /// Constructor using data compiled into the binary.
-        #[inline(always)]
+    #[inline(always)]
     pub const fn new() -> Self {
         Self {
             mapper: Uts46MapperBorrowed::new(),
             general_category: icu_properties::CodePointMapData::<GeneralCategory>::new(),
             bidi_class: icu_properties::CodePointMapData::<icu_properties::props::BidiClass>::new(),
-            joining_type:
-                icu_properties::CodePointMapData::<icu_properties::props::JoiningType>::new(),
+            joining_type: icu_properties::CodePointMapData::<icu_properties::props::JoiningType>::new(),
         }
     }
 
