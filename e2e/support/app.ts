@@ -48,3 +48,17 @@ export async function openRestoreDialog(page: Page, number: string): Promise<Loc
     .toBeVisible({ timeout: 30_000 });
   return dialog;
 }
+
+/** The line of the schedule with this recurrence. */
+export function scheduleRow(page: Page, recurrence: string): Locator {
+  return page
+    .getByRole("table", { name: "Schedules" })
+    .getByRole("row")
+    .filter({ has: page.getByText(recurrence, { exact: true }) });
+}
+
+/** Chooses from the "…" menu of a schedule. */
+export async function chooseForSchedule(page: Page, recurrence: string, item: string) {
+  await scheduleRow(page, recurrence).getByRole("button", { name: /^Actions for the / }).click();
+  await page.getByRole("menuitem", { name: item, exact: true }).click();
+}

@@ -51,6 +51,33 @@ export async function haveRestore(request: APIRequestContext, datastore: string,
   await untilCompleted(request, `/restores/${((await answer.json()) as Listed).id}`);
 }
 
+/** What tests look at of a schedule. */
+export interface Schedule {
+  id: string;
+  recurrence: string;
+  status: string;
+}
+
+export async function scheduleList(request: APIRequestContext, datastore: string): Promise<Schedule[]> {
+  const answer = await request.get(`/api/v1/datastores/${datastore}/schedules`);
+  expect(answer.status()).toBe(200);
+  return ((await answer.json()) as { items: Schedule[] }).items;
+}
+
+/** Sees to it that a datastore has these schedules, active and new, and no others. */
+export async function haveSchedules(request: APIRequestContext, datastore: string, ...recurrences: string[]): Promise<Schedule[]> {
+  for (const { id } of await scheduleList(request, datastore)) {
+    expect((await request.delete(`/api/v1/schedules/${id}`)).status()).toBe(204);
+  }
+  const made: Schedule[] = [];
+  for (const recurrence of recurrences) {
+    const answer = await request.post(`/api/v1/datastores/${datastore}/schedules`, { data: { recurrence } });
+    expect(answer.status(), await answer.text()).toBe(201);
+    made.push((await answer.json()) as Schedule);
+  }
+  return made;
+}
+
 async function untilCompleted(request: APIRequestContext, path: string) {
   const status = async () => ((await (await request.get(`/api/v1${path}`)).json()) as Listed).status;
   await expect.poll(status, { timeout: jobTimeout }).toMatch(/completed|failed|cancelled/);

@@ -1,6 +1,6 @@
-import { jobPanel, openActions, openRestoreDialog } from "../support/app.js";
+import { chooseForSchedule, jobPanel, openActions, openRestoreDialog, scheduleRow } from "../support/app.js";
 import { databases } from "../support/databases.js";
-import { datastoreId, haveRestore, newestBackup } from "../support/service-api.js";
+import { datastoreId, haveRestore, haveSchedules, newestBackup } from "../support/service-api.js";
 import { expect, expectWellMade, type Page, test } from "../support/test.js";
 
 /** The datastore whose pages are looked at: the one whose backups and restores are the quickest. */
@@ -12,6 +12,9 @@ interface Place {
   title: string;
   ready: (page: Page) => ReturnType<Page["locator"]>;
 }
+
+/** The usual one, and one whose words are long. */
+const recurrences = ["TZ=America/Argentina/Buenos_Aires 15 2,14 1,15 * 1-5", "TZ=UTC 0 5 * * *"];
 
 const table = (name: string) => (page: Page) => page.getByRole("table", { name, exact: true }).getByRole("row").nth(1);
 
@@ -26,7 +29,7 @@ const places: Place[] = [
 
 const datastorePlaces: Place[] = [
   { path: "backups", title: "Shop carts", ready: table("Backups") },
-  { path: "schedules", title: "Shop carts", ready: (page) => page.getByText("Schedules come with a later version") },
+  { path: "schedules", title: "Shop carts", ready: table("Schedules") },
   { path: "restores", title: "Shop carts", ready: table("Restores") },
   { path: "settings", title: "Shop carts", ready: (page) => page.getByRole("heading", { name: "Last test" }) },
 ];
@@ -49,6 +52,7 @@ for (const place of datastorePlaces) {
   test(`/datastores/{id}/${place.path} is well made`, async ({ page, request }) => {
     const id = await datastoreId(request, shop());
     if (place.path === "restores") await haveRestore(request, id, shop());
+    if (place.path === "schedules") await haveSchedules(request, id, ...recurrences);
     await look(page, `/datastores/${id}/${place.path}`, place);
   });
 }
@@ -161,6 +165,111 @@ test("what opens over restores and settings is well made", async ({ page, reques
   await expectWellMade(page);
 });
 
+test("what opens over schedules is well made", async ({ page, request }) => {
+  const id = await datastoreId(request, shop());
+  await haveSchedules(request, id, ...recurrences);
+  const [long, daily] = recurrences as [string, string];
+  const dialog = page.getByRole("dialog");
+
+  await test.step("no schedule", async () => {
+    await page.route("**/datastores/*/schedules?*", (route) => route.fulfill({ json: { items: [], next_cursor: null, total: 0 } }));
+    await page.goto(`/datastores/${id}/schedules`);
+    await expect(page.getByRole("heading", { name: "No schedule" })).toBeVisible();
+    await expectWellMade(page);
+    await page.unroute("**/datastores/*/schedules?*");
+    await page.reload();
+  });
+
+  await test.step("the menu", async () => {
+    await scheduleRow(page, daily).getByRole("button", { name: "Actions for the full schedule" }).click();
+    await expect(page.getByRole("menu", { name: "Actions for the full schedule" })).toMatchAriaSnapshot(`
+      - menu "Actions for the full schedule":
+        - menuitem "Pause"
+        - menuitem "Edit"
+        - menuitem "Run now"
+        - separator
+        - menuitem "Delete"
+    `);
+    await expectWellMade(page);
+    await page.keyboard.press("Escape");
+  });
+
+  await test.step("the dialog", async () => {
+    await chooseForSchedule(page, daily, "Edit");
+    await expect(dialog).toMatchAriaSnapshot(`
+      - dialog "Edit full backup schedule":
+        - heading "Edit full backup schedule" [level=2]
+        - button "Close"
+        - group "Start the full backup every":
+          - radio "Hourly"
+          - text: Hourly
+          - radio "Daily" [checked]
+          - text: Daily
+          - radio "Advanced"
+          - text: Advanced Every
+          - textbox "Every": "1"
+          - text: day, at
+          - textbox "at":
+            - /placeholder: 05:00
+            - text: 05:00
+        - text: Time zone
+        - combobox "Time zone": UTC
+        - button "Use Europe/Berlin"
+        - status:
+          - paragraph: Your full backup will start At 05:00 UTC, every day
+        - table "Next runs":
+          - caption: Next runs
+          - rowgroup:
+            - row:
+              - columnheader "UTC"
+              - columnheader "Your zone, Europe/Berlin"
+          - rowgroup:
+            - row /05:00 .* 0[67]:00/:
+              - cell /05:00/
+              - cell /0[67]:00/
+        - button "Cancel"
+        - button "Save" [disabled]
+    `);
+    await expectWellMade(page);
+    await dialog.getByRole("textbox", { name: "Every" }).fill("3");
+    await expect(dialog.getByText("Counted from")).toBeVisible();
+    await expectWellMade(page);
+    await dialog.getByRole("radio", { name: "Hourly" }).check();
+    await dialog.getByRole("textbox", { name: "at minute" }).fill("60");
+    await expect(dialog.getByText("must be 0 to 59")).toBeVisible();
+    await expectWellMade(page);
+    await page.keyboard.press("Escape");
+    await chooseForSchedule(page, long, "Edit");
+    await expect(dialog.getByRole("textbox", { name: "Cron expression" })).toBeVisible();
+    await expectWellMade(page);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await expect(dialog).toBeHidden();
+  });
+
+  await test.step("a new one", async () => {
+    await page.getByRole("button", { name: "Add schedule" }).click();
+    await expect(dialog).toHaveAccessibleName("Add backup schedule");
+    await expectWellMade(page);
+    await dialog.getByRole("button", { name: "Close" }).click();
+    await expect(dialog).toBeHidden();
+  });
+
+  await test.step("the question before deletion", async () => {
+    await chooseForSchedule(page, daily, "Delete");
+    await expect(dialog).toHaveAccessibleName("Delete full backup schedule");
+    await expectWellMade(page);
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await expect(dialog).toBeHidden();
+  });
+
+  await test.step("its runs", async () => {
+    await scheduleRow(page, daily).getByRole("button", { name: "Runs of the full schedule" }).click();
+    await expect(page.getByText("It was not due yet.")).toBeVisible();
+    await expect(page.getByRole("table", { name: "Next runs" }).getByRole("row")).toHaveCount(6);
+    await expectWellMade(page);
+  });
+});
+
 test("tables are tables to who can't see them", async ({ page, request }) => {
   // On a phone, where rows are cards, each value bears its column's name as well.
   const snapshot = (name: string, columns: string[], row: string) =>
@@ -169,6 +278,7 @@ test("tables are tables to who can't see them", async ({ page, request }) => {
   const id = await datastoreId(request, shop());
   const { number } = await newestBackup(request, id);
   await haveRestore(request, id, shop());
+  await haveSchedules(request, id, ...recurrences);
 
   await page.goto("/");
   await expect(page.getByRole("table", { name: "Datastores" })).toMatchAriaSnapshot(
@@ -181,7 +291,9 @@ test("tables are tables to who can't see them", async ({ page, request }) => {
       - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+ Backup \\d+, .* ago/
       - cell /Size of the .* KiB/:
         - img /Size of the/
-      - cell /^(Next run )?—$/
+      - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+ in \\d+/:
+        - time
+        - time
       - cell "Back up now":
         - button "Back up now"`),
   );
@@ -219,5 +331,27 @@ test("tables are tables to who can't see them", async ({ page, request }) => {
         - button "Undo"
       - cell /Log of the restore of backup \\d+/:
         - button /Log of the restore of backup \\d+/`),
+  );
+
+  await page.goto(`/datastores/${id}/schedules`);
+  await expect(page.getByRole("table", { name: "Schedules" })).toMatchAriaSnapshot(
+    snapshot("Schedules", ["Runs", "Method", "Type", "Status", "Created", "Recurrence", "Next run", "Last run", "Action"], `
+    - row /At 05:00 UTC, every day/:
+      - cell "Runs of the full schedule":
+        - button "Runs of the full schedule"
+      - cell /^(Method )?rdb$/
+      - cell /^(Type )?full$/
+      - cell /^(Status )?Active$/
+      - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+/:
+        - time
+      - cell /TZ=UTC 0 5 \\* \\* \\* At 05:00 UTC, every day/:
+        - code: TZ=UTC 0 5 * * *
+        - text: At 05:00 UTC, every day
+      - cell /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+ in \\d+/:
+        - time
+        - time
+      - cell /^(Last run )?–$/
+      - cell "Actions for the full schedule":
+        - button "Actions for the full schedule"`),
   );
 });

@@ -9,6 +9,7 @@ pub mod focus;
 pub mod job_watch;
 pub mod live;
 pub mod pages_of;
+pub mod schedule_form;
 pub mod service;
 pub mod title;
 pub mod toasts;

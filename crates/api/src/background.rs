@@ -22,6 +22,9 @@ const PRUNING: Duration = Duration::from_secs(600);
 /// How long events are kept for clients that reconnect.
 const EVENTS_KEPT: TimeDelta = TimeDelta::days(2);
 
+/// How long it is told what became of the times at which a schedule was due.
+const RUNS_KEPT: TimeDelta = TimeDelta::days(90);
+
 /// Runs until the service stops.
 pub(crate) async fn run(state: State, stop: CancellationToken) {
     let mut leases = tokio::time::interval(LEASES);
@@ -76,9 +79,11 @@ async fn expire_leases(state: &State) {
 
 async fn prune(state: &State) {
     call(state, |store| store.events_prune(now() - EVENTS_KEPT)).await;
+    call(state, |store| store.schedule_runs_prune(now() - RUNS_KEPT)).await;
 }
 
-async fn call<T: Send + 'static>(
+/// Asks the control database, and logs what goes wrong.
+pub(crate) async fn call<T: Send + 'static>(
     state: &State,
     call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
 ) -> Option<T> {

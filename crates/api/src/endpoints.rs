@@ -6,6 +6,8 @@ mod events;
 mod jobs;
 mod recovery;
 mod restores;
+mod retention;
+mod schedules;
 pub(crate) mod service;
 mod storages;
 mod worker_protocol;
@@ -34,6 +36,13 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(backups::backup_cancel)
         .service(backups::backup_verify)
         .service(backups::backup_log)
+        .service(retention::backup_settings_get)
+        .service(retention::backup_settings_put)
+        .service(retention::retention_plan)
+        .service(retention::retention_preview)
+        .service(retention::backup_hold)
+        .service(retention::backup_release)
+        .service(retention::datastore_sweep)
         .service(restores::backup_restore_plan)
         .service(restores::backup_restore)
         .service(restores::restore_list)
@@ -41,6 +50,17 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(restores::restore_cancel)
         .service(restores::restore_undo)
         .service(restores::restore_log)
+        .service(schedules::schedule_list)
+        .service(schedules::schedule_create)
+        .service(schedules::schedule_preview)
+        .service(schedules::schedule_settings)
+        .service(schedules::schedule_get)
+        .service(schedules::schedule_patch)
+        .service(schedules::schedule_delete)
+        .service(schedules::schedule_pause)
+        .service(schedules::schedule_resume)
+        .service(schedules::schedule_run)
+        .service(schedules::schedule_run_list)
         .service(jobs::job_list)
         .service(jobs::job_get)
         .service(jobs::job_cancel)

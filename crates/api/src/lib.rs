@@ -19,10 +19,12 @@ mod problem;
 mod request_context;
 mod restore_refusal;
 mod same_origin;
+mod scheduler;
 mod server;
 mod state;
 mod store_problem;
 mod token;
+mod upkeep;
 mod waiting;
 mod web_app;
 

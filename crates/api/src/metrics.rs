@@ -36,6 +36,8 @@ pub(crate) struct Inventory {
     pub(crate) backups: i64,
     pub(crate) stored_bytes: i64,
     pub(crate) workers_online: i64,
+    /// What became of scheduled runs of the last 24 hours that made no backup, and how many.
+    pub(crate) schedule_run_failures: Vec<(&'static str, i64)>,
 }
 
 impl Metrics {
@@ -86,10 +88,12 @@ impl Metrics {
         page.line("holdfast_http_request_duration_seconds_sum", "", seconds);
         page.line("holdfast_http_request_duration_seconds_count", "", total as f64);
 
-        let jobs: Vec<(String, f64)> =
-            inventory.jobs.iter().map(|(status, count)| (format!("status=\"{status}\""), *count as f64)).collect();
-        let jobs: Vec<(&str, f64)> = jobs.iter().map(|(label, count)| (label.as_str(), *count)).collect();
-        page.metric("holdfast_jobs", "gauge", "Jobs, by status.", &jobs);
+        page.by_status("holdfast_jobs", "Jobs, by status.", &inventory.jobs);
+        page.by_status(
+            "holdfast_schedule_run_failures",
+            "Scheduled runs of the last 24 hours that made no backup, by what became of them.",
+            &inventory.schedule_run_failures,
+        );
         page.metric("holdfast_datastores", "gauge", "Registered datastores.", &[("", inventory.datastores as f64)]);
         page.metric("holdfast_backups", "gauge", "Completed backups.", &[("", inventory.backups as f64)]);
         page.metric(
@@ -115,6 +119,13 @@ impl Page {
         self.header(name, kind, help);
         for (labels, value) in values {
             self.line(name, labels, *value);
+        }
+    }
+
+    fn by_status(&mut self, name: &str, help: &str, counts: &[(&'static str, i64)]) {
+        self.header(name, "gauge", help);
+        for (status, count) in counts {
+            self.line(name, &format!("status=\"{status}\""), *count as f64);
         }
     }
 

@@ -10,7 +10,7 @@ use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use domain::Secret;
+use domain::{ScheduleSettings, Secret};
 use store::{Store, StoreError};
 use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
@@ -21,7 +21,7 @@ use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
 use crate::state::{AppState, State, now};
 use crate::token::TokenDigest;
-use crate::{background, configure_documented, edge, extract, same_origin, web_app};
+use crate::{background, configure_documented, edge, extract, same_origin, scheduler, upkeep, web_app};
 
 /// How long the head of a request may take to arrive. // F-92
 const HEAD_ARRIVAL: Duration = Duration::from_secs(10);
@@ -40,6 +40,7 @@ pub struct ServiceConfig {
     /// The directory of the storage named `default`, made when there is none yet.
     pub default_storage_path: PathBuf,
     pub version: &'static str,
+    pub schedule_settings: ScheduleSettings,
 }
 
 /// Why the service did not start.
@@ -79,7 +80,7 @@ pub struct Running {
 /// # Errors
 /// When the address is not loopback or can't be bound, or when the control database does not answer.
 pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
-    let ServiceConfig { listen, store, worker_token, default_storage_path, version } = config;
+    let ServiceConfig { listen, store, worker_token, default_storage_path, version, schedule_settings } = config;
     if !listen.ip().is_loopback() {
         return Err(ApiError::NotLoopback(listen));
     }
@@ -93,7 +94,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     .map_err(ApiError::PrepareBroke)?
     .map_err(ApiError::Prepare)?;
 
-    let state = Data::new(AppState::new(store, TokenDigest::of(&worker_token), version, latest));
+    let state = Data::new(AppState::new(store, TokenDigest::of(&worker_token), version, schedule_settings, latest));
     let document = Data::new(crate::openapi());
     let addresses = Data::new(Addresses::of(&document));
     let bind = |source| ApiError::Bind { address: listen, source };
@@ -129,6 +130,8 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     let stop = state.stop.clone();
     let tasks = vec![
         tokio::spawn(background::run(state.clone(), stop.clone())),
+        tokio::spawn(scheduler::run(state.clone(), stop.clone())),
+        tokio::spawn(upkeep::run(state.clone(), stop.clone())),
         tokio::spawn({
             let state = state.clone();
             async move { state.changes.watch(state.store(), stop).await }

@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use chrono::{DateTime, Timelike, Utc};
+use domain::ScheduleSettings;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -19,18 +20,26 @@ pub(crate) struct AppState {
     pub(crate) metrics: Metrics,
     pub(crate) worker_token: TokenDigest,
     pub(crate) version: &'static str,
+    pub(crate) schedule_settings: ScheduleSettings,
     /// Ends what waits: event streams and long polls.
     pub(crate) stop: CancellationToken,
 }
 
 impl AppState {
-    pub(crate) fn new(store: Store, worker_token: TokenDigest, version: &'static str, latest_event: i64) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        worker_token: TokenDigest,
+        version: &'static str,
+        schedule_settings: ScheduleSettings,
+        latest_event: i64,
+    ) -> Self {
         Self {
             store,
             changes: Changes::new(latest_event),
             metrics: Metrics::default(),
             worker_token,
             version,
+            schedule_settings,
             stop: CancellationToken::new(),
         }
     }

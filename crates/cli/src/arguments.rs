@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use domain::ScheduleSettings;
 
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
@@ -53,6 +54,44 @@ pub struct ServeArguments {
     /// Run no worker in this process.
     #[arg(long, env = "HOLDFAST_NO_WORKER")]
     pub no_worker: bool,
+    #[command(flatten)]
+    pub schedules: ScheduleArguments,
+}
+
+/// What the installation demands of schedules, and how the scheduler deals with what does not go as planned.
+#[derive(Debug, Args)]
+pub struct ScheduleArguments {
+    /// Give new datastores no schedule; otherwise they get a full backup every day at 05:00 UTC.
+    #[arg(long, env = "HOLDFAST_NO_DEFAULT_SCHEDULE")]
+    pub no_default_schedule: bool,
+    /// How close together a schedule may start full backups, in minutes.
+    #[arg(long, env = "HOLDFAST_MINIMUM_FULL_INTERVAL_MINUTES", default_value_t = ScheduleSettings::default().minimum_full_interval_minutes)]
+    pub minimum_full_interval_minutes: u32,
+    /// How long a scheduled run waits for a busy datastore before it is skipped, in seconds.
+    #[arg(long, env = "HOLDFAST_SCHEDULE_WAIT_LIMIT_SECONDS", default_value_t = ScheduleSettings::default().wait_limit_seconds)]
+    pub schedule_wait_limit_seconds: u32,
+    /// Spread schedules that are due at the same time over this many seconds; 0 starts them all at once.
+    #[arg(long, env = "HOLDFAST_SCHEDULE_JITTER_SECONDS", default_value_t = ScheduleSettings::default().jitter_seconds)]
+    pub schedule_jitter_seconds: u32,
+    /// How often a scheduled backup that failed is tried again.
+    #[arg(long, env = "HOLDFAST_SCHEDULE_RETRIES", default_value_t = ScheduleSettings::default().retries)]
+    pub schedule_retries: u32,
+    /// The pause before the first retry, in seconds; it doubles with each further one, up to six hours.
+    #[arg(long, env = "HOLDFAST_SCHEDULE_RETRY_DELAY_SECONDS", default_value_t = ScheduleSettings::default().retry_delay_seconds)]
+    pub schedule_retry_delay_seconds: u32,
+}
+
+impl From<ScheduleArguments> for ScheduleSettings {
+    fn from(arguments: ScheduleArguments) -> Self {
+        Self {
+            default_schedule: !arguments.no_default_schedule,
+            minimum_full_interval_minutes: arguments.minimum_full_interval_minutes,
+            wait_limit_seconds: arguments.schedule_wait_limit_seconds,
+            jitter_seconds: arguments.schedule_jitter_seconds,
+            retries: arguments.schedule_retries,
+            retry_delay_seconds: arguments.schedule_retry_delay_seconds,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ mod postgresql;
 mod shell;
 mod shop;
 
+use domain::ScheduleSettings;
+
 use crate::arguments::DemoArguments;
 use crate::failure::Failure;
 use crate::files::default_data_directory;
@@ -33,6 +35,7 @@ pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         data_directory: place.control_directory(),
         database_url: None,
         master_key_file: None,
+        schedule_settings: ScheduleSettings::default(),
     })
     .await?;
     // A restore that was cut off is settled before anybody starts a server on what it left.

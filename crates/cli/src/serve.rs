@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ::worker::{WorkerConfig, run_worker};
 use client::Client;
-use domain::Secret;
+use domain::{ScheduleSettings, Secret};
 use store::{MasterKey, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ pub struct ControlPlaneOptions {
     pub data_directory: PathBuf,
     pub database_url: Option<String>,
     pub master_key_file: Option<PathBuf>,
+    pub schedule_settings: ScheduleSettings,
 }
 
 /// A control plane that takes requests.
@@ -54,6 +55,7 @@ impl ControlPlane {
             worker_token: token.clone(),
             default_storage_path: directory.join("backups"),
             version: env!("CARGO_PKG_VERSION"),
+            schedule_settings: options.schedule_settings,
         };
         let service = api::start(config).await.map_err(|error| match error {
             api::ApiError::NotLoopback(_) | api::ApiError::Bind { .. } => {
@@ -136,6 +138,7 @@ pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         data_directory,
         database_url: arguments.database_url,
         master_key_file: arguments.master_key_file,
+        schedule_settings: arguments.schedules.into(),
     })
     .await?;
     println!("Holdfast is ready at http://{}", control_plane.address());

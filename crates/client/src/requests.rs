@@ -1,9 +1,10 @@
 //! The calls that people's programs make, a method each, named after the resource.
 
+use domain::retention::{RetentionPlan, RetentionPolicy};
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, DatastorePatch, Inspection, Job, JobStatus, LogLine,
-    Method as BackupMethod, Page, Restore, RestoreCreate, RestorePlan, Schedule, ScheduleCreate, SchedulePatch,
-    ScheduleRun, ScheduleSettings, Storage, StorageCreate, StoragePatch, Worker,
+    Backup, BackupCreate, BackupHold, BackupSettings, BackupType, Datastore, DatastoreCreate, DatastorePatch,
+    Inspection, Job, JobStatus, LogLine, Method as BackupMethod, Page, Restore, RestoreCreate, RestorePlan, Schedule,
+    ScheduleCreate, SchedulePatch, ScheduleRun, ScheduleSettings, Storage, StorageCreate, StoragePatch, Worker,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -100,6 +101,46 @@ impl Client {
 
     pub async fn backup_restore(&self, id: Uuid, body: &RestoreCreate) -> Result<Restore, ClientError> {
         self.send(Method::POST, &format!("/backups/{id}/restore"), body).await
+    }
+
+    /// Exempts a backup from deletion until it is released; holding it again changes the reason.
+    pub async fn backup_hold(&self, id: Uuid, body: &BackupHold) -> Result<Backup, ClientError> {
+        self.send(Method::PUT, &format!("/backups/{id}/hold"), body).await
+    }
+
+    pub async fn backup_release(&self, id: Uuid) -> Result<Backup, ClientError> {
+        self.read(self.request(Method::DELETE, &format!("/backups/{id}/hold"))).await
+    }
+
+    pub async fn backup_settings_get(&self, datastore: Uuid) -> Result<BackupSettings, ClientError> {
+        self.get(&format!("/datastores/{datastore}/backup-settings"), &Empty {}).await
+    }
+
+    pub async fn backup_settings_put(
+        &self,
+        datastore: Uuid,
+        body: &BackupSettings,
+    ) -> Result<BackupSettings, ClientError> {
+        self.send(Method::PUT, &format!("/datastores/{datastore}/backup-settings"), body).await
+    }
+
+    /// What retention would delete now by the policy that is set.
+    pub async fn retention_plan(&self, datastore: Uuid) -> Result<RetentionPlan, ClientError> {
+        self.get(&format!("/datastores/{datastore}/retention-plan"), &Empty {}).await
+    }
+
+    /// What it would delete now by another policy; nothing is saved.
+    pub async fn retention_preview(
+        &self,
+        datastore: Uuid,
+        policy: &RetentionPolicy,
+    ) -> Result<RetentionPlan, ClientError> {
+        self.send(Method::POST, &format!("/datastores/{datastore}/retention-plan"), policy).await
+    }
+
+    /// Clears from the storage what belongs to no backup of the datastore, and looks for backups that are gone.
+    pub async fn datastore_sweep(&self, id: Uuid) -> Result<Job, ClientError> {
+        self.send(Method::POST, &format!("/datastores/{id}/sweep"), &Empty {}).await
     }
 
     pub async fn schedule_list(&self, datastore: Uuid, query: &ListQuery) -> Result<Page<Schedule>, ClientError> {

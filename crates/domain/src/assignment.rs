@@ -98,6 +98,12 @@ pub enum Task {
         restore: Restore,
         datastore: DatastoreAccess,
     },
+    Sweep {
+        datastore_id: Uuid,
+        storage: StorageAccess,
+        /// The datastore's completed backups that should be in this storage.
+        backups: Vec<Uuid>,
+    },
 }
 
 impl Task {
@@ -110,6 +116,7 @@ impl Task {
             Self::PlanRestore { .. } => JobKind::PlanRestore,
             Self::Restore { .. } => JobKind::Restore,
             Self::Undo { .. } => JobKind::Undo,
+            Self::Sweep { .. } => JobKind::Sweep,
         }
     }
 }
@@ -123,6 +130,8 @@ pub struct BackupTask {
     pub method: Method,
     pub backup_type: BackupType,
     pub created_at: DateTime<Utc>,
+    /// zstd's level, 1 to 19.
+    pub compression_level: i32,
 }
 
 /// `POST /worker/jobs/{id}/heartbeat`: renews the lease and brings news.
@@ -196,6 +205,12 @@ pub enum TaskResult {
     },
     Undo {
         downtime_seconds: f64,
+    },
+    /// What was cleared, what could not be and why, and which backups have no manifest in the storage any more.
+    Sweep {
+        deleted: u64,
+        failed: Vec<String>,
+        missing: Vec<Uuid>,
     },
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::named_enum;
+use crate::problem::FieldError;
 use crate::{BackupType, JobError, JobStatus, Method, Progress};
 
 named_enum! {
@@ -73,6 +74,32 @@ pub struct Backup {
     pub error: Option<JobError>,
     /// Whether its deletion has begun.
     pub deleting: bool,
+    /// Why nobody may delete it, not retention either; null when it is not held.
+    pub held: Option<String>,
+}
+
+/// The most characters that the reason of a hold may have.
+const HOLD_REASON_MAX_CHARS: usize = 200;
+
+/// Exempts a backup from deletion until the hold is released.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupHold {
+    /// Why, for people; 1 to 200 characters.
+    pub reason: String,
+}
+
+impl BackupHold {
+    /// Checks the reason. An empty list means that nothing is wrong.
+    pub fn validate(&self) -> Vec<FieldError> {
+        let reason = self.reason.trim();
+        if reason.is_empty() || reason.chars().count() > HOLD_REASON_MAX_CHARS || reason.chars().any(char::is_control) {
+            let detail = format!("must have 1 to {HOLD_REASON_MAX_CHARS} characters, on one line");
+            return vec![FieldError::new("/reason", detail)];
+        }
+        Vec::new()
+    }
 }
 
 /// A request for a backup.

@@ -77,6 +77,7 @@ error_codes! {
     DatastoreHasBackups => "datastore_has_backups", 409, AfterFix, "The datastore still has backups", "Delete its backups first, or ask to forget them with forget_backups=true; the stored files then stay.";
     // Backups
     BackupHasDependents => "backup_has_dependents", 409, AfterFix, "Other backups need this one", "Delete those first.";
+    BackupHeld => "backup_held", 409, AfterFix, "The backup is held", "Release the hold first; its reason tells why it is there.";
     BackupInUse => "backup_in_use", 409, WithBackoff, "A job is using this backup", "Wait for it, or cancel it.";
     EngineToolFailed => "engine_tool_failed", 502, AfterFix, "The engine's tool failed", "Read the log; its last lines tell the cause.";
     EngineStalled => "engine_stalled", 504, WithBackoff, "The engine's tool made no progress", "Look for locks or a full disk on the server.";

@@ -31,13 +31,15 @@ named_enum! {
         Restore => "restore",
         /// Switches back to the data that a restore set aside.
         Undo => "undo",
+        /// Clears from the storage what no manifest names, and looks for backups that are missing there.
+        Sweep => "sweep",
     }
 }
 
 impl JobKind {
     /// Whether the job excludes every other such job on the same datastore. // F-16
     pub const fn is_exclusive(self) -> bool {
-        matches!(self, Self::Backup | Self::Delete | Self::Restore | Self::Undo | Self::Verify)
+        matches!(self, Self::Backup | Self::Delete | Self::Restore | Self::Undo | Self::Verify | Self::Sweep)
     }
 
     /// Whether the job is shown in the list of activity.

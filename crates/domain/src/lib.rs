@@ -5,7 +5,8 @@
 //! It leaves storage of rows to `store`, HTTP to `api`, and everything that touches a database server to `engines`.
 
 pub mod assignment;
-pub mod backup;
+mod backup;
+pub mod backup_settings;
 pub mod datastore;
 pub mod engine;
 pub mod error_code;
@@ -19,13 +20,15 @@ pub mod problem;
 pub mod recurrence;
 pub mod restore;
 pub mod restore_plan;
+pub mod retention;
 pub mod schedule;
 pub mod secret;
 pub mod storage;
 pub mod version;
 pub mod worker;
 
-pub use backup::{Backup, BackupCreate, Trigger, Verification, VerificationStatus};
+pub use backup::{Backup, BackupCreate, BackupHold, Trigger, Verification, VerificationStatus};
+pub use backup_settings::BackupSettings;
 pub use datastore::{
     Capabilities, Datastore, DatastoreCreate, DatastoreOverview, DatastorePatch, DatastoreStatus, Finding,
     FindingSeverity, Inspection, MethodCapability, Service,
@@ -40,6 +43,10 @@ pub use problem::{FieldError, Problem};
 pub use recurrence::Recurrence;
 pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget};
 pub use restore_plan::{Obstacle, RestorePlan};
+pub use retention::{
+    BackupFacts, CalendarPeriod, ClockFacts, DeleteReason, KeepReason, LogRange, RetentionDecision, RetentionPlan,
+    RetentionPolicy, RetentionTotals, RetentionVerdict,
+};
 pub use schedule::{
     Frequency, LastRun, PreviewRequest, PreviewResponse, RunStatus, Schedule, ScheduleCreate, ScheduleDraft,
     SchedulePatch, ScheduleRun, ScheduleSettings, ScheduleStatus,

@@ -133,6 +133,11 @@ pub fn parse_zone(name: &str) -> Result<Tz, RecurrenceError> {
         .ok_or_else(|| RecurrenceError::UnknownZone(name.to_owned()))
 }
 
+/// The IANA names of all zones that are known.
+pub fn zone_names() -> impl Iterator<Item = &'static str> {
+    TZ_VARIANTS.iter().map(|zone| zone.name())
+}
+
 impl FromStr for Recurrence {
     type Err = RecurrenceError;
 

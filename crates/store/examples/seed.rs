@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         worker: None,
         storage_id: None,
     };
-    let datastore = store.datastore_create(&draft, storage.id, None, now)?;
+    let datastore = store.datastore_create(&draft, storage.id, None, None, now)?;
 
     let started = Instant::now();
     let postgres = url.starts_with("postgres");

@@ -14,18 +14,18 @@ use diesel::prelude::*;
 use domain::assignment::DatastoreAccess;
 use domain::{
     Capabilities, Datastore, DatastoreCreate, DatastorePatch, DatastoreStatus, EventKind, Inspection, JobStatus,
-    Service,
+    ScheduleDraft, ScheduleSettings, Service,
 };
 use uuid::Uuid;
 
 use crate::columns::{micros, new_id, to_json};
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, schedules};
 use row::DatastoreRow;
 
 impl Store {
-    /// Registers a server, with what a worker has found out about it where one has.
+    /// Registers a server, with what a worker has found out about it where one has, and its first schedule where it gets one.
     ///
     /// # Errors
     /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage.
@@ -34,6 +34,7 @@ impl Store {
         create: &DatastoreCreate,
         storage_id: Uuid,
         inspection: Option<&Inspection>,
+        schedule: Option<(&ScheduleDraft, &ScheduleSettings)>,
         now: DateTime<Utc>,
     ) -> Result<Datastore, StoreError> {
         self.write(now, |transaction| {
@@ -72,6 +73,9 @@ impl Store {
             transaction.changed(EventKind::Datastore, id, Some(id));
             if let Some(inspection) = inspection {
                 inspection::record(transaction, &row.id, inspection)?;
+            }
+            if let Some((draft, settings)) = schedule {
+                schedules::insert(transaction, &row.id, draft, settings)?;
             }
             row::find(transaction.connection, &row.id)?.into_datastore(transaction.connection, now)
         })

@@ -23,6 +23,8 @@ pub enum StoreError {
     HasBackups { count: i64 },
     #[error("backups {numbers:?} need this one")]
     HasDependents { numbers: Vec<i64> },
+    #[error("the backup is held: {reason}")]
+    BackupHeld { reason: String },
     #[error("a job is using the backup")]
     BackupInUse,
     #[error("{detail}")]
@@ -31,6 +33,9 @@ pub enum StoreError {
     StorageInUse,
     #[error("the restore can't be undone any more")]
     UndoNotPossible,
+    /// Somebody else edited it.
+    #[error("the schedule was changed meanwhile; its version is {version} now")]
+    ScheduleChanged { version: i64 },
     /// A worker reported the result of something else than the job's kind.
     #[error("a job of kind {expected} can't end with the result of {given}")]
     UnexpectedResult { expected: domain::JobKind, given: domain::JobKind },
@@ -79,10 +84,12 @@ impl StoreError {
             Self::Illegal(_) => ErrorCode::NotCancellable,
             Self::HasBackups { .. } => ErrorCode::DatastoreHasBackups,
             Self::HasDependents { .. } => ErrorCode::BackupHasDependents,
+            Self::BackupHeld { .. } => ErrorCode::BackupHeld,
             Self::BackupInUse => ErrorCode::BackupInUse,
             Self::BackupNotRestorable { .. } => ErrorCode::BackupNotRestorable,
             Self::StorageInUse => ErrorCode::StorageInUse,
             Self::UndoNotPossible => ErrorCode::UndoNotPossible,
+            Self::ScheduleChanged { .. } => ErrorCode::Conflict,
             Self::UnexpectedResult { .. } | Self::InvalidCursor => ErrorCode::ValidationFailed,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
             Self::Unavailable { .. } => ErrorCode::DatabaseUnavailable,

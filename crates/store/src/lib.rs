@@ -19,9 +19,11 @@ mod master_key;
 mod migrate;
 mod page;
 mod restores;
+mod schedules;
 mod schema;
 mod storages;
 mod transaction;
+mod upkeep;
 mod workers;
 
 use std::sync::{Arc, Mutex};
@@ -34,6 +36,8 @@ pub use jobs::JobFilter;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use page::PageRequest;
 pub use restores::{RestoreFilter, RestoreRequest};
+pub use schedules::Firing;
+pub use upkeep::Upkeep;
 
 use connection::{Connector, Pool};
 use diesel::r2d2::ManageConnection;

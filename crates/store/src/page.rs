@@ -30,6 +30,11 @@ impl PageRequest {
         i64::from(self.limit.clamp(1, MAX_LIMIT)) + 1
     }
 
+    /// The number in a cursor of a list sorted by it.
+    pub(crate) fn after_number(&self) -> Result<Option<i64>, StoreError> {
+        self.decoded()?.map(|text| text.parse().map_err(|_| StoreError::InvalidCursor)).transpose()
+    }
+
     /// The time and number in a cursor of a list sorted by them.
     pub(crate) fn after_time_and_number(&self) -> Result<Option<(i64, i64)>, StoreError> {
         let Some(text) = self.decoded()? else { return Ok(None) };

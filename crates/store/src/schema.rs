@@ -119,6 +119,23 @@ diesel::table! {
         deleting -> Bool,
         error_code -> Nullable<Text>,
         error_detail -> Nullable<Text>,
+        held -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    backup_settings (datastore_id) {
+        datastore_id -> Text,
+        settings -> Text,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    upkeep (datastore_id) {
+        datastore_id -> Text,
+        retained_at -> Nullable<BigInt>,
+        swept_at -> Nullable<BigInt>,
     }
 }
 
@@ -141,6 +158,40 @@ diesel::table! {
         undo_until -> Nullable<BigInt>,
         error_code -> Nullable<Text>,
         error_detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    schedules (id) {
+        id -> Text,
+        datastore_id -> Text,
+        method -> Text,
+        #[sql_name = "type"]
+        backup_type -> Text,
+        status -> Text,
+        recurrence -> Text,
+        version -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+        handled_until -> BigInt,
+        next_run_at -> Nullable<BigInt>,
+        wake_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    schedule_runs (schedule_id, due_at) {
+        schedule_id -> Text,
+        due_at -> BigInt,
+        status -> Text,
+        reason -> Nullable<Text>,
+        attempt -> Integer,
+        backup_id -> Nullable<Text>,
+        retry_at -> Nullable<BigInt>,
+        open -> Bool,
+        since -> Nullable<BigInt>,
+        retry_class -> Nullable<Text>,
+        recorded_at -> BigInt,
     }
 }
 
@@ -182,3 +233,9 @@ diesel::table! {
         jobs -> BigInt,
     }
 }
+
+diesel::joinable!(schedule_runs -> schedules (schedule_id));
+diesel::joinable!(upkeep -> datastores (datastore_id));
+diesel::joinable!(backup_settings -> datastores (datastore_id));
+diesel::allow_tables_to_appear_in_same_query!(schedules, schedule_runs);
+diesel::allow_tables_to_appear_in_same_query!(datastores, upkeep, backup_settings);

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::columns::micros;
 use crate::connection::{AnyConnection, acquire};
 use crate::master_key::MasterKey;
-use crate::schema::{datastores, events, jobs};
+use crate::schema::{datastores, events, jobs, schedules};
 use crate::{Store, StoreError};
 
 /// How often a transaction that met another one is done again.
@@ -161,6 +161,14 @@ impl Transaction<'_> {
     pub fn lock_job(&mut self, id: &str) -> Result<(), StoreError> {
         if let AnyConnection::Postgres(postgres) = self.connection {
             jobs::table.find(id).select(jobs::id).for_update().first::<String>(postgres).optional()?;
+        }
+        Ok(())
+    }
+
+    /// Keeps others from changing a schedule or its runs until the end. Locked after its datastore.
+    pub fn lock_schedule(&mut self, id: &str) -> Result<(), StoreError> {
+        if let AnyConnection::Postgres(postgres) = self.connection {
+            schedules::table.find(id).select(schedules::id).for_update().first::<String>(postgres).optional()?;
         }
         Ok(())
     }

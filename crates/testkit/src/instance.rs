@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::processes::{end_processes_below, is_worked_in, processes_below, signal_processes_below};
 use crate::scratch::{directory_in, scratch_directory};
 use crate::system_user::SystemUser;
+use crate::tmpfs::Tmpfs;
 use crate::wait::holds_within;
 use crate::{command, spawner};
 
@@ -25,6 +26,8 @@ pub(crate) struct Instance {
     pub(crate) user: SystemUser,
     /// Ends the server at once, its data being worthless by then, but leaves nothing in the kernel.
     quit_signal: libc::c_int,
+    /// The data directory's own file system, where it has one.
+    mount: Option<Tmpfs>,
 }
 
 impl Instance {
@@ -39,7 +42,7 @@ impl Instance {
             Some(parent) => directory_in(parent, name)?,
             None => scratch_directory(name)?,
         };
-        let instance = Self { root, user, quit_signal };
+        let instance = Self { root, user, quit_signal, mount: None };
         for directory in ["run", "log", "etc"] {
             let path = instance.root.join(directory);
             fs::create_dir(&path).with_context(|| format!("create {}", path.display()))?;
@@ -53,6 +56,12 @@ impl Instance {
 
     pub(crate) fn data_directory(&self) -> PathBuf {
         self.root.join("data")
+    }
+
+    /// Makes the empty data directory the mount point of a file system of its own.
+    pub(crate) fn mount_data_directory(&mut self, size_bytes: u64) -> Result<()> {
+        self.mount = Some(Tmpfs::mount_at(self.data_directory(), size_bytes)?);
+        Ok(())
     }
 
     pub(crate) fn run_directory(&self) -> PathBuf {
@@ -147,6 +156,8 @@ impl Drop for Instance {
         if !left.is_empty() {
             eprintln!("testkit: processes {left:?} in {} would not end", self.root.display());
         }
+        // Unmounted once nobody works in it, and before it is removed.
+        drop(self.mount.take());
         if let Err(error) = fs::remove_dir_all(&self.root) {
             eprintln!("testkit: remove {}: {error}", self.root.display());
         }

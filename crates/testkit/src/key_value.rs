@@ -84,11 +84,12 @@ pub struct KeyValueBuilder {
     executable: fn() -> Result<PathBuf>,
     settings: Vec<(String, String)>,
     within: Option<PathBuf>,
+    mounted_bytes: Option<u64>,
 }
 
 impl KeyValueBuilder {
     fn new(name: &'static str, executable: fn() -> Result<PathBuf>) -> Self {
-        Self { name, executable, settings: Vec::new(), within: None }
+        Self { name, executable, settings: Vec::new(), within: None, mounted_bytes: None }
     }
 
     /// A line of the configuration; the value is one argument.
@@ -103,14 +104,23 @@ impl KeyValueBuilder {
         self
     }
 
+    /// Makes the data directory the mount point of a file system of its own. Only root can.
+    pub fn mounted(mut self, size_bytes: u64) -> Self {
+        self.mounted_bytes = Some(size_bytes);
+        self
+    }
+
     /// Starts the server on an empty data directory and waits until it answers.
     pub fn start(self) -> Result<KeyValueServer> {
         let source = (self.executable)()?;
         // Debian has one account for it; a Valkey that is not from Debian borrows that.
         let user = SystemUser::for_server("redis")?;
-        let instance = Instance::create(self.name, self.within.as_deref(), user, libc::SIGKILL)?;
+        let mut instance = Instance::create(self.name, self.within.as_deref(), user, libc::SIGKILL)?;
         let data_directory = instance.data_directory();
         std::fs::create_dir(&data_directory).context("create the data directory")?;
+        if let Some(size) = self.mounted_bytes {
+            instance.mount_data_directory(size)?;
+        }
         instance.user.own(&data_directory)?;
         // Nobody but root can enter root's cache: a server that runs as somebody else needs a copy elsewhere.
         let executable = if source.starts_with("/usr") {

@@ -16,7 +16,11 @@ pub struct Tmpfs {
 impl Tmpfs {
     /// Mounts an empty file system of `size_bytes` (rounded up to whole pages by the kernel).
     pub fn mount(size_bytes: u64) -> Result<Self> {
-        let path = scratch_directory("tmpfs")?;
+        Self::mount_at(scratch_directory("tmpfs")?, size_bytes)
+    }
+
+    /// Mounts one over an empty directory, which is removed with it.
+    pub(crate) fn mount_at(path: PathBuf, size_bytes: u64) -> Result<Self> {
         mount(
             Some("holdfast-test"),
             &path,

@@ -47,6 +47,14 @@ impl Vault {
         deleted.map_err(|error| VaultError::from_store("delete", probe.as_ref(), error))
     }
 
+    /// Whether the storage bears our mark: it is one that a check has seen before.
+    ///
+    /// # Errors
+    /// [`VaultError::NotEmpty`] for another's mark, [`VaultError::RepositoryTooNew`], or what the storage says.
+    pub async fn is_marked(&self) -> Result<bool, VaultError> {
+        self.marker_is_there(&Path::from(MARKER_NAME)).await
+    }
+
     async fn marker_is_there(&self, path: &Path) -> Result<bool, VaultError> {
         let bytes = match self.read_small(path).await {
             Ok(Some(bytes)) => bytes,

@@ -56,19 +56,38 @@ impl Vault {
     }
 
     /// The folders `<datastore>/backups/<backup>`, with or without a manifest.
-    pub(crate) async fn backup_folders(&self) -> Result<Vec<String>, VaultError> {
+    async fn backup_folders(&self) -> Result<Vec<String>, VaultError> {
         let mut folders = Vec::new();
         for datastore in self.folders_below(None).await? {
             if last_part(&datastore).is_none() {
                 continue;
             }
-            for backup in self.folders_below(Some(&datastore.join("backups"))).await? {
-                if last_part(&backup).is_some() {
-                    folders.push(backup.to_string());
-                }
-            }
+            folders.extend(self.folders_in(&datastore).await?);
         }
         Ok(folders)
+    }
+
+    /// Those of one datastore.
+    pub(crate) async fn folders_of(&self, datastore: Uuid) -> Result<Vec<String>, VaultError> {
+        self.folders_in(&Path::from(datastore.to_string())).await
+    }
+
+    async fn folders_in(&self, datastore: &Path) -> Result<Vec<String>, VaultError> {
+        let backups = self.folders_below(Some(&datastore.clone().join("backups"))).await?;
+        Ok(backups.iter().filter(|backup| last_part(backup).is_some()).map(ToString::to_string).collect())
+    }
+
+    /// Whether the backup in `folder` has a manifest, readable or not.
+    ///
+    /// # Errors
+    /// What the storage says, other than that it is not there.
+    pub async fn has_manifest(&self, folder: &str) -> Result<bool, VaultError> {
+        let path = object_path(folder, MANIFEST_NAME)?;
+        match self.store.head(&path).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(VaultError::from_store("look for", path.as_ref(), error)),
+        }
     }
 
     async fn folders_below(&self, prefix: Option<&Path>) -> Result<Vec<Path>, VaultError> {

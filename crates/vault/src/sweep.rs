@@ -31,7 +31,7 @@ pub struct SweepReport {
 }
 
 impl Vault {
-    /// Deletes what belongs to no backup and is older than `grace` at the time `now`.
+    /// Deletes what belongs to no backup of a datastore and is older than `grace` at the time `now`; old probes too.
     ///
     /// `in_progress` tells whether a job may still be writing a backup; its folder is then left alone. A folder whose
     /// manifest can't be read is left alone too.
@@ -40,6 +40,7 @@ impl Vault {
     /// What the storage says while it is listed.
     pub async fn sweep(
         &self,
+        datastore: Uuid,
         in_progress: &(dyn Fn(Uuid) -> bool + Send + Sync),
         grace: Duration,
         now: DateTime<Utc>,
@@ -47,7 +48,7 @@ impl Vault {
         let oldest = chrono::Duration::from_std(grace).ok().and_then(|grace| now.checked_sub_signed(grace));
         let Some(oldest) = oldest else { return Ok(SweepReport::default()) };
         let mut report = DeleteReport::default();
-        for folder in self.backup_folders().await? {
+        for folder in self.folders_of(datastore).await? {
             let id = folder.rsplit('/').next().and_then(|name| Uuid::parse_str(name).ok());
             if id.is_some_and(in_progress) {
                 continue;

@@ -32,7 +32,8 @@ pub async fn make_backup(
         context.log.info("An earlier attempt had already finished this backup");
         return Ok(TaskResult::Backup { summary: summary_of(&manifest) });
     }
-    let mut writer = vault.begin_backup(&folder, context.attempt, WriteOptions::default());
+    let options = WriteOptions { compression_level: task.compression_level, ..WriteOptions::default() };
+    let mut writer = vault.begin_backup(&folder, context.attempt, options);
     match stream_into(context, task, datastore, &mut writer).await {
         Ok(manifest) => {
             let summary = summary_of(&manifest);

@@ -17,7 +17,7 @@ use crate::context::{JobContext, JobFailure};
 use crate::job_log::JobLog;
 use crate::lease::{Lease, StopCause};
 use crate::progress::ProgressTracker;
-use crate::{backup, deletion, inspection, restore, verification};
+use crate::{backup, deletion, inspection, restore, sweep, verification};
 
 /// How many jobs run at once: of different datastores, since each has one at a time.
 const MAX_CONCURRENT_JOBS: usize = 8;
@@ -187,6 +187,7 @@ async fn run_task(context: &JobContext, task: Task) -> Result<TaskResult, JobFai
         Task::Restore { restore, restore_configuration, backup, datastore, storage } => {
             restore::restore_in_place(context, &restore, restore_configuration, &backup, &datastore, &storage).await
         }
+        Task::Sweep { datastore_id, storage, backups } => sweep::sweep(context, datastore_id, &storage, &backups).await,
         Task::Undo { restore, datastore } => restore::undo(context, &restore, &datastore).await,
     }
 }

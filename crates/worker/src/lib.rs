@@ -13,6 +13,7 @@ mod job_log;
 mod lease;
 mod progress;
 mod restore;
+mod sweep;
 mod verification;
 
 pub use claim::{WorkerConfig, run_worker};

@@ -172,9 +172,9 @@ fn Tabs() -> impl IntoView {
     }
 }
 
-/// The line below the tab *Backups*: its two pages and the way to the settings.
+/// The line below the tab *Backups*: its two pages, what a page adds to it, and the way to the settings.
 #[component]
-pub fn BackupTabs() -> impl IntoView {
+pub fn BackupTabs(#[prop(optional)] children: Option<Children>) -> impl IntoView {
     let id = use_datastore_id();
     let path = router().path;
     let tab = move |page: &'static str, name: &'static str| {
@@ -187,6 +187,7 @@ pub fn BackupTabs() -> impl IntoView {
             <nav class="subtabs" aria-label="Backups">
                 {tab("backups", "All backups")} {tab("schedules", "Backup schedules")}
             </nav>
+            {children.map(|children| children())}
             <a class="button" href=move || id.get().map(|id| format!("/datastores/{id}/settings"))>
                 <Icon name="gear" />
                 "Backup settings"

@@ -33,6 +33,12 @@ fn sort(datastores: &mut [Datastore], column: &str, down: bool) {
             "state" => a.status.cmp(&b.status),
             "backup" => a.overview.last_good_backup_at.cmp(&b.overview.last_good_backup_at),
             "size" => a.overview.recent_sizes_bytes.last().cmp(&b.overview.recent_sizes_bytes.last()),
+            // Without one comes last.
+            "next" => {
+                let next =
+                    |one: &Datastore| one.overview.next_run_at.unwrap_or(chrono::DateTime::<chrono::Utc>::MAX_UTC);
+                next(a).cmp(&next(b))
+            }
             _ => std::cmp::Ordering::Equal,
         };
         let order = order.then_with(|| a.name.to_lowercase().cmp(&b.name.to_lowercase()));
@@ -46,7 +52,7 @@ pub fn DatastoresPage() -> impl IntoView {
     let pages = RwSignal::new(1u32);
     let list = Fetch::new(
         move || {
-            live.follow(&[EventKind::Datastore, EventKind::Backup, EventKind::Restore]);
+            live.follow(&[EventKind::Datastore, EventKind::Backup, EventKind::Restore, EventKind::Schedule]);
             Some(pages.get())
         },
         |pages| {
@@ -154,7 +160,7 @@ fn List(list: RwSignal<Option<Listed<Datastore>>>, pages: RwSignal<u32>) -> impl
                             <SortHeader column="state" name="State" sort=sorted />
                             <SortHeader column="backup" name="Last good backup" sort=sorted />
                             <SortHeader column="size" name="Size" sort=sorted />
-                            <th role="columnheader" scope="col">"Next run"</th>
+                            <SortHeader column="next" name="Next run" sort=sorted />
                             <th role="columnheader" scope="col"><span class="hidden-text">"Action"</span></th>
                         </tr>
                     </thead>

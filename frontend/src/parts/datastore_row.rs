@@ -98,6 +98,13 @@ fn last_good(datastore: &Datastore) -> AnyView {
     }
 }
 
+fn next_run(datastore: &Datastore) -> AnyView {
+    match datastore.overview.next_run_at {
+        Some(at) => view! { <Time at /> <span class="cell-sub"><Ago at /></span> }.into_any(),
+        None => view! { <span class="muted">"No schedule"</span> }.into_any(),
+    }
+}
+
 fn trend(datastore: &Datastore) -> AnyView {
     let sizes = datastore.overview.recent_sizes_bytes.clone();
     if sizes.is_empty() {
@@ -138,7 +145,7 @@ pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
             <td role="cell" data-label="State">{of(|datastore| datastore_state(datastore.status))}</td>
             <td role="cell" data-label="Last good backup">{of(last_good)}</td>
             <td role="cell" data-label="Size">{of(trend)}</td>
-            <td role="cell" data-label="Next run"><span class="muted" title="Schedules come with a later version">"—"</span></td>
+            <td role="cell" data-label="Next run">{of(next_run)}</td>
             <td role="cell" class="actions foot wide">
                 {move || match active_id.get() {
                     Some(job) => view! { <RunningJob id=job known=active.get_untracked() /> }.into_any(),

@@ -1,6 +1,6 @@
 //! States as people see them: a shape and a word, coloured besides.
 
-use domain::{DatastoreStatus, JobStatus, RestoreStatus};
+use domain::{DatastoreStatus, JobStatus, RestoreStatus, RunStatus, ScheduleStatus};
 use leptos::prelude::*;
 
 use super::icon::Icon;
@@ -36,6 +36,28 @@ pub fn restore_state(status: RestoreStatus) -> AnyView {
         RestoreStatus::Failed => state("bad", "failed", "Failed"),
         RestoreStatus::Cancelled => state("idle", "cancelled", "Cancelled"),
         RestoreStatus::Undone => state("idle", "undo", "Undone"),
+    }
+}
+
+/// Whether a schedule starts backups.
+pub fn schedule_state(status: ScheduleStatus) -> AnyView {
+    match status {
+        ScheduleStatus::Active => state("ok", "done", "Active"),
+        ScheduleStatus::Paused => state("idle", "pause", "Paused"),
+    }
+}
+
+/// What became of a schedule's run. A run without its backup is a failure, whatever kept it from starting.
+pub fn run_state(status: RunStatus) -> AnyView {
+    match status {
+        RunStatus::Waiting => state("idle", "waiting", "Waiting"),
+        RunStatus::Pending => job_state(JobStatus::Pending),
+        RunStatus::Running => job_state(JobStatus::Running),
+        RunStatus::Completed => job_state(JobStatus::Completed),
+        RunStatus::Failed => job_state(JobStatus::Failed),
+        RunStatus::Cancelled => job_state(JobStatus::Cancelled),
+        RunStatus::Missed => state("bad", "warning", "Missed"),
+        RunStatus::Skipped => state("bad", "warning", "Skipped"),
     }
 }
 

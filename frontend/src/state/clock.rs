@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
+use js_sys::{Array, Intl, Object, Reflect};
 use leptos::prelude::*;
 
 const STORED_UNDER: &str = "holdfast.times";
@@ -75,6 +76,13 @@ pub fn write_utc(at: DateTime<Utc>) -> String {
 /// The viewer's zone at an instant: `UTC+02:00`.
 pub fn zone_name(at: DateTime<Utc>) -> String {
     format!("UTC{}", at.with_timezone(&Local).format("%:z"))
+}
+
+/// The IANA name of the viewer's zone, `Europe/Berlin`, where the browser tells one that is known here.
+pub fn own_zone() -> Option<String> {
+    let options = Intl::DateTimeFormat::new(&Array::new(), &Object::new()).resolved_options();
+    let name = Reflect::get(&options, &"timeZone".into()).ok()?.as_string()?;
+    domain::recurrence::parse_zone(&name).is_ok().then_some(name)
 }
 
 fn stored() -> Option<String> {

@@ -49,6 +49,7 @@ pub fn job_title(job: &Job) -> String {
         JobKind::Delete => format!("Deletion of backup{number}"),
         JobKind::Restore => format!("Restore of backup{number}"),
         JobKind::Undo => "Undo of a restore".to_owned(),
+        JobKind::Sweep => "Clearing of the storage".to_owned(),
         JobKind::Inspect => "Test of the connection".to_owned(),
         JobKind::PlanRestore => format!("Plan of a restore of backup{number}"),
     };

@@ -3,9 +3,7 @@
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, delete, get, post};
 use chrono::{DateTime, Utc};
-use domain::{
-    Backup, BackupCreate, BackupType, Datastore, ErrorCode, Job, JobStatus, LogLine, Method, Page, Problem, Trigger,
-};
+use domain::{Backup, BackupCreate, BackupType, Datastore, ErrorCode, Job, JobStatus, LogLine, Method, Page, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -91,8 +89,7 @@ pub(crate) async fn backup_create(
         let state = inner;
         let datastore = state.read(move |store| store.datastore_get(id, now())).await?;
         let (method, backup_type) = choose(&datastore, &value)?;
-        let backup =
-            state.change(move |store| store.backup_create(id, method, backup_type, Trigger::Manual, now())).await?;
+        let backup = state.change(move |store| store.backup_create(id, method, backup_type, now())).await?;
         Answer::accepted(format!("/api/v1/backups/{}", backup.id), &backup)
     })
     .await

@@ -8,7 +8,7 @@ use domain::list::MAX_LIMIT;
 use domain::name::validate_name;
 use domain::{
     Datastore, DatastoreCreate, DatastorePatch, DatastoreStatus, Engine, ErrorCode, FieldError, Inspection, Page,
-    Problem,
+    Problem, ScheduleDraft,
 };
 use serde::Deserialize;
 use store::{DatastoreFilter, PageRequest, Store, StoreError};
@@ -56,6 +56,7 @@ pub(crate) async fn datastore_list(
 ///
 /// A worker looks at the server first, for at most 20 s. A server that can't be reached, refuses the password or lacks a
 /// grant is registered all the same, and its `findings` tell what to mend; one that can never be backed up is refused.
+/// It gets a daily schedule of full backups, unless the installation has turned that off.
 #[utoipa::path(
     tag = "datastores",
     request_body = DatastoreCreate,
@@ -80,8 +81,13 @@ pub(crate) async fn datastore_create(
         let storage = check_references(&state, Some(draft.name.clone()), None, draft.storage_id).await?;
         let inspection = inspect_draft(&state, &draft).await?;
         refuse_if_told(&inspection)?;
-        let datastore =
-            state.change(move |store| store.datastore_create(&draft, storage, Some(&inspection), now())).await?;
+        let settings = state.schedule_settings;
+        let schedule = ScheduleDraft::of_new_datastore(draft.engine).filter(|_| settings.default_schedule);
+        let create = move |store: &Store| {
+            let schedule = schedule.as_ref().map(|draft| (draft, &settings));
+            store.datastore_create(&draft, storage, Some(&inspection), schedule, now())
+        };
+        let datastore = state.change(create).await?;
         Answer::created(format!("/api/v1/datastores/{}", datastore.id), &datastore)
     })
     .await

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use actix_web::http::header::{CONTENT_TYPE, ContentType};
 use actix_web::web::{Data, Json, Redirect};
 use actix_web::{HttpResponse, get};
+use chrono::TimeDelta;
 use domain::error_code::registry;
 use domain::{JobStatus, Problem};
 use serde::Serialize;
@@ -59,7 +60,14 @@ pub(crate) async fn metrics(state: State) -> Result<HttpResponse, ApiProblem> {
 }
 
 fn count(store: &store::Store) -> Result<Inventory, store::StoreError> {
-    let mut inventory = Inventory { jobs: Vec::new(), datastores: 0, backups: 0, stored_bytes: 0, workers_online: 0 };
+    let mut inventory = Inventory {
+        jobs: Vec::new(),
+        datastores: 0,
+        backups: 0,
+        stored_bytes: 0,
+        workers_online: 0,
+        schedule_run_failures: Vec::new(),
+    };
     let one = PageRequest { limit: 1, cursor: None };
     for &status in JobStatus::ALL {
         let filter = store::JobFilter { status: Some(status), kind: None, datastore_id: None };
@@ -79,6 +87,8 @@ fn count(store: &store::Store) -> Result<Inventory, store::StoreError> {
         }
     }
     inventory.workers_online = store.worker_list(now())?.items.iter().filter(|worker| worker.online).map(|_| 1).sum();
+    let failures = store.schedule_run_failures(now() - TimeDelta::hours(24))?;
+    inventory.schedule_run_failures = failures.into_iter().map(|(status, count)| (status.as_str(), count)).collect();
     Ok(inventory)
 }
 

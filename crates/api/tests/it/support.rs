@@ -168,6 +168,7 @@ pub async fn start_on(store: Store) -> Running {
         worker_token: Secret::new(TOKEN),
         default_storage_path: PathBuf::from("/var/lib/holdfast/storage"),
         version: "0.0.0-test",
+        schedule_settings: domain::ScheduleSettings::default(),
     })
     .await
     .unwrap()
@@ -244,6 +245,7 @@ pub fn success(task: &Task) -> Outcome {
             TaskResult::Restore { undo_until: Utc::now() + chrono::TimeDelta::hours(24), downtime_seconds: 1.5 }
         }
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 0.5 },
+        Task::Sweep { .. } => TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new() },
     };
     Outcome::Completed { result }
 }

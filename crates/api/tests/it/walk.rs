@@ -51,6 +51,9 @@ async fn every_operation_of_the_document_is_called_with_success() {
     ended(&service, service.post(&format!("{backup}/verify"), json!({})).await, "completed").await;
     assert_eq!(service.get(&backup).await.json()["verification"]["status"], "passed");
 
+    keep_a_schedule(&service, &datastore).await;
+    look_after(&service, &datastore, &backup).await;
+
     let plan = service.get(&format!("{backup}/restore-plan")).await.json();
     assert_eq!(plan["obstacles"], json!([]));
     assert!(plan["estimated_seconds"].is_u64(), "{plan}");
@@ -83,6 +86,43 @@ async fn every_operation_of_the_document_is_called_with_success() {
 
     assert_eq!(missing(&service), Vec::<String>::new(), "operations that no request called with success");
     service.stop().await;
+}
+
+/// A schedule's life, its first run included.
+async fn keep_a_schedule(service: &TestService, datastore: &str) {
+    let recurrence = json!({"recurrence": "TZ=UTC 0 4 * * *"});
+    assert_eq!(
+        service.post("/api/v1/schedules/preview", recurrence.clone()).await.json()["next_runs"][4].is_string(),
+        true
+    );
+    assert_eq!(service.get("/api/v1/schedules/settings").await.json()["default_schedule"], true);
+    let created = service.post(&format!("{datastore}/schedules"), recurrence).await;
+    let schedule = created.header("location").to_owned();
+    assert_eq!(service.get(&format!("{datastore}/schedules")).await.json()["total"], 2);
+    let edited = service.patch(&schedule, json!({"recurrence": "TZ=UTC 0 6 * * *"})).await.json();
+    assert_eq!(service.get(&schedule).await.json(), edited);
+    assert_eq!(service.post(&format!("{schedule}/pause"), json!({})).await.json()["status"], "paused");
+    assert_eq!(service.post(&format!("{schedule}/resume"), json!({})).await.json()["status"], "active");
+    let backup = ended(service, service.post(&format!("{schedule}/run"), json!({})).await, "completed").await;
+    assert_eq!(service.get(&format!("{schedule}/runs")).await.json()["total"], 1);
+    assert_eq!(service.delete(&schedule).await.status, 204);
+    let deleted = service.delete(&backup).await;
+    assert_eq!(deleted.status, 202);
+    eventually("the backup is gone", || service.get(&backup), |answer| answer.status == 404).await;
+}
+
+/// What retention has to say, a hold, and a sweep.
+async fn look_after(service: &TestService, datastore: &str, backup: &str) {
+    let settings = format!("{datastore}/backup-settings");
+    let read = service.get(&settings).await.json();
+    let put = |path: String, body: Value| service.send(service.http.put(service.url(&path)).json(&body));
+    assert_eq!(put(settings, read.clone()).await.json(), read);
+    let plan = format!("{datastore}/retention-plan");
+    assert_eq!(service.get(&plan).await.json()["decisions"][0]["verdict"], "keep");
+    assert_eq!(service.post(&plan, json!({"keep_last": 5})).await.json()["deletions"], json!([]));
+    assert_eq!(put(format!("{backup}/hold"), json!({"reason": "a test"})).await.json()["held"], "a test");
+    assert_eq!(service.delete(&format!("{backup}/hold")).await.json()["held"], Value::Null);
+    ended(service, service.post(&format!("{datastore}/sweep"), json!({})).await, "completed").await;
 }
 
 /// Cancels a waiting job under each of the names that it has.

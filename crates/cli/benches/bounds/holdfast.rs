@@ -55,6 +55,11 @@ impl ControlPlane {
         Ok(started)
     }
 
+    /// The service's process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Starts a worker for it and waits until it has reported itself.
     pub async fn start_worker(&self) -> Result<Worker> {
         let started_at = chrono::Utc::now();

@@ -66,16 +66,18 @@ fn multiply(database: &Path, backup: &Backup) -> Result<()> {
     let mut of_backup = vec![("id", backup_id), ("job_id", job_id), ("number", "number + i".into())];
     of_backup.push(("size_bytes", "size_bytes + i % 10007".into()));
     of_backup.extend(later);
-    let jobs = copies(&mut connection, "jobs", backup.job_id, &of_job)?;
-    let backups = copies(&mut connection, "backups", backup.id, &of_backup)?;
+    let copied = BACKUPS - 1;
+    let jobs = copies(&mut connection, "jobs", backup.job_id, copied, &of_job)?;
+    let backups = copies(&mut connection, "backups", backup.id, copied, &of_backup)?;
     connection.batch_execute(&format!("begin; {jobs} {backups} commit;")).context("copy the backup")
 }
 
-/// The statement that copies one row of `table`; `i` counts the copies in the values that differ.
-fn copies(
+/// The statement that copies one row of `table` a number of times; `i` counts the copies in the values that differ.
+pub fn copies(
     connection: &mut SqliteConnection,
     table: &str,
     template: Uuid,
+    count: i64,
     different: &[(&str, String)],
 ) -> Result<String> {
     let columns: Vec<Column> =
@@ -87,10 +89,9 @@ fn copies(
     };
     Ok(format!(
         "insert into {table} ({}) with recursive numbers (i) as
-             (select 1 union all select i + 1 from numbers where i < {})
+             (select 1 union all select i + 1 from numbers where i < {count})
          select {} from {table}, numbers where {table}.id = '{template}';",
         names.join(", "),
-        BACKUPS - 1,
         names.iter().map(value).collect::<Vec<_>>().join(", ")
     ))
 }

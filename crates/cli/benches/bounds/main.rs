@@ -14,7 +14,9 @@ mod holdfast;
 mod list;
 mod mariadb;
 mod postgresql;
+mod retention;
 mod rounds;
+mod schedules;
 mod server;
 mod table;
 mod web_app;
@@ -32,7 +34,7 @@ pub struct Sizes {
     pub large_bytes: u64,
 }
 
-const PARTS: [&str; 4] = ["web-app", "list", "postgresql", "mariadb"];
+const PARTS: [&str; 6] = ["web-app", "list", "schedules", "retention", "postgresql", "mariadb"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -64,6 +66,8 @@ async fn run() -> Result<ExitCode> {
         let measured = match part {
             "web-app" => web_app::measure(&mut table),
             "list" => list::measure(&mut table).await,
+            "schedules" => schedules::measure(&mut table).await,
+            "retention" => retention::measure(&mut table),
             "postgresql" => server::measure(&postgresql::start()?, sizes, &mut table).await,
             _ => server::measure(&mariadb::start()?, sizes, &mut table).await,
         };

@@ -10,6 +10,8 @@ mod disk_full;
 mod kill_sweep;
 mod main_job;
 mod plane;
+mod retention;
+mod schedules;
 mod secrets;
 mod servers;
 mod stopping;

@@ -97,12 +97,7 @@ async fn the_live_servers_configuration_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_directory_that_is_a_mount_point_is_switched_by_its_entries() {
-    let mounted = testkit::Tmpfs::mount(256 << 20).expect("root can mount");
-    let at = mounted.path().to_owned();
-    let owner = std::fs::metadata(testkit::Redis::start().expect("Redis starts").data_directory).expect("metadata");
-    std::os::unix::fs::chown(&at, Some(owner.uid()), Some(owner.gid())).expect("given away");
-    let server = testkit::Redis::builder().setting("dir", at.to_str().expect("UTF-8")).start();
-    let server = server.expect("Redis starts in a mounted directory");
+    let server = testkit::Redis::builder().mounted(256 << 20).start().expect("Redis starts in a mounted directory");
     server.write(1, 100);
     let then = server.fingerprint();
     let (plane, _worker) = Plane::with_worker();

@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A control plane in a temporary directory.
 pub struct Plane {
-    _process: Process,
+    process: Process,
     pub client: Client,
     pub directory: tempfile::TempDir,
 }
@@ -65,19 +65,49 @@ impl Drop for Process {
 impl Plane {
     /// Starts a control plane without a worker.
     pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// Starts one with further options.
+    pub fn start_with(options: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
+        let (process, client) = Self::spawn(directory.path(), options);
+        Self { process, client, directory }
+    }
+
+    /// Kills the control plane.
+    pub fn stop(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts the control plane again, on what it left.
+    pub fn start_again(&mut self, options: &[&str]) {
+        (self.process, self.client) = Self::spawn(self.directory.path(), options);
+    }
+
+    /// Changes the control database while nobody uses it.
+    pub fn edit_database(&self, sql: &str) {
+        use diesel::Connection;
+        use diesel::connection::SimpleConnection;
+        let path = self.directory.path().join("holdfast.db");
+        let mut connection = diesel::SqliteConnection::establish(&path.to_string_lossy()).expect("it opens");
+        connection.batch_execute(sql).expect("it is changed");
+    }
+
+    fn spawn(directory: &Path, options: &[&str]) -> (Process, Client) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command
             .args(["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.path())
+            .arg(directory)
+            .args(options)
             .env("HOLDFAST_LOG", "warn")
             .stdout(Stdio::piped());
         let mut process = Process::spawn(command);
         let stdout = process.0.stdout.take().expect("stdout is piped");
         let line = BufReader::new(stdout).lines().next().expect("a line").expect("text");
         let address = line.split_whitespace().last().expect("an address").to_owned();
-        Self { _process: process, client: Client::new(address), directory }
+        (process, Client::new(address))
     }
 
     /// A control plane and one worker.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use super::{Frequency, ScheduleCreate, SchedulePatch, ScheduleSettings};
 use crate::problem::FieldError;
 use crate::recurrence::Recurrence;
-use crate::{BackupType, Capabilities, Method};
+use crate::{BackupType, Capabilities, Engine, Method};
 
 /// A schedule that may be saved.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,14 @@ pub struct ScheduleDraft {
     pub method: Method,
     pub backup_type: BackupType,
     pub recurrence: Recurrence,
+}
+
+impl ScheduleDraft {
+    /// What a new datastore gets: full backups every day, by its engine's own method. Null where the engine has none yet.
+    pub fn of_new_datastore(engine: Engine) -> Option<Self> {
+        let (method, recurrence) = (engine.default_method()?, super::DEFAULT_RECURRENCE.parse().ok()?);
+        Some(Self { method, backup_type: BackupType::Full, recurrence })
+    }
 }
 
 impl ScheduleCreate {

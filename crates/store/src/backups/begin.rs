@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::backups::row::{self, BackupRow};
 use crate::columns::{micros, new_id, uuid, word};
-use crate::datastores::row as datastore_row;
+use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::condition;
 use crate::jobs::create::{NewJob, insert, refuse_busy};
 use crate::jobs::row::JobRow;
@@ -60,8 +60,69 @@ fn insert_job(transaction: &mut Transaction<'_>, kind: JobKind, backup: &BackupR
     insert(transaction, new)
 }
 
+/// What a new backup is.
+pub struct NewBackup {
+    pub method: Method,
+    pub backup_type: BackupType,
+    pub trigger: Trigger,
+    pub schedule_id: Option<String>,
+}
+
+/// Adds a backup and the job that makes it. The caller holds the datastore's lock.
+///
+/// # Errors
+/// [`StoreError::Busy`].
+pub fn insert_backup(
+    transaction: &mut Transaction<'_>,
+    datastore: DatastoreRow,
+    new: NewBackup,
+) -> Result<BackupRow, StoreError> {
+    refuse_busy(transaction.connection, &datastore.id)?;
+    let id = new_id(transaction.now).to_string();
+    let number = next_number(transaction)?;
+    let job = NewJob {
+        kind: JobKind::Backup,
+        datastore: Some(&datastore),
+        backup_id: Some(id.clone()),
+        backup_number: Some(number),
+        restore_id: None,
+    };
+    let job = insert(transaction, job)?;
+    let row = BackupRow {
+        id,
+        number,
+        datastore_id: datastore.id,
+        storage_id: datastore.storage_id,
+        parent_id: None,
+        method: new.method.as_str().to_owned(),
+        backup_type: new.backup_type.as_str().to_owned(),
+        status: job.status,
+        trigger: new.trigger.as_str().to_owned(),
+        schedule_id: new.schedule_id,
+        job_id: job.id,
+        created_at: micros(transaction.now),
+        started_at: None,
+        ended_at: None,
+        size_bytes: None,
+        original_size_bytes: None,
+        engine_version: None,
+        log_position: None,
+        server_identity: None,
+        encrypted: false,
+        verification: VerificationStatus::Never.as_str().to_owned(),
+        verified_at: None,
+        deleting: false,
+        error_code: None,
+        error_detail: None,
+        held: None,
+    };
+    diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
+    Ok(row)
+}
+
 impl Store {
-    /// Adds a backup and the job that makes it. Whether the datastore knows the method is the caller's to check.
+    /// Adds a backup that a person asked for, and the job that makes it. Whether the datastore knows the method is the
+    /// caller's to check.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::Busy`].
@@ -70,53 +131,31 @@ impl Store {
         datastore_id: Uuid,
         method: Method,
         backup_type: BackupType,
-        trigger: Trigger,
         now: DateTime<Utc>,
     ) -> Result<Backup, StoreError> {
-        let datastore_text = datastore_id.to_string();
+        let datastore = datastore_id.to_string();
         self.write(now, |transaction| {
-            transaction.lock_datastore(&datastore_text)?;
-            let datastore = datastore_row::find(transaction.connection, &datastore_text)?;
-            refuse_busy(transaction.connection, &datastore.id)?;
-            let id = new_id(now);
-            let number = next_number(transaction)?;
-            let new = NewJob {
-                kind: JobKind::Backup,
-                datastore: Some(&datastore),
-                backup_id: Some(id.to_string()),
-                backup_number: Some(number),
-                restore_id: None,
-            };
-            let job = insert(transaction, new)?;
-            let row = BackupRow {
-                id: id.to_string(),
-                number,
-                datastore_id: datastore.id,
-                storage_id: datastore.storage_id,
-                parent_id: None,
-                method: method.as_str().to_owned(),
-                backup_type: backup_type.as_str().to_owned(),
-                status: job.status,
-                trigger: trigger.as_str().to_owned(),
-                schedule_id: None,
-                job_id: job.id,
-                created_at: micros(now),
-                started_at: None,
-                ended_at: None,
-                size_bytes: None,
-                original_size_bytes: None,
-                engine_version: None,
-                log_position: None,
-                server_identity: None,
-                encrypted: false,
-                verification: VerificationStatus::Never.as_str().to_owned(),
-                verified_at: None,
-                deleting: false,
-                error_code: None,
-                error_detail: None,
-            };
-            diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
-            row.into_backup(None)
+            transaction.lock_datastore(&datastore)?;
+            let datastore = datastore_row::find(transaction.connection, &datastore)?;
+            let new = NewBackup { method, backup_type, trigger: Trigger::Manual, schedule_id: None };
+            insert_backup(transaction, datastore, new)?.into_backup(None)
+        })
+    }
+
+    /// Exempts a backup from deletion, or, without a reason, releases it.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::BackupInUse`] when its deletion has begun.
+    pub fn backup_hold(&self, id: Uuid, reason: Option<&str>, now: DateTime<Utc>) -> Result<Backup, StoreError> {
+        let text = id.to_string();
+        self.write(now, |transaction| {
+            let backup = locked(transaction, &text)?;
+            if backup.deleting && reason.is_some() {
+                return Err(StoreError::BackupInUse);
+            }
+            diesel::update(backups::table.find(&text)).set(backups::held.eq(reason)).execute(transaction.connection)?;
+            transaction.changed(EventKind::Backup, id, Some(uuid("backups.datastore_id", &backup.datastore_id)?));
+            row::find(transaction.connection, &text)?.into_backup_with_progress(transaction.connection)
         })
     }
 
@@ -138,11 +177,15 @@ impl Store {
     /// while it lasts gives the same job. // F-73
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::BackupInUse`], [`StoreError::HasDependents`], [`StoreError::Busy`].
+    /// [`StoreError::NotFound`], [`StoreError::BackupHeld`], [`StoreError::BackupInUse`], [`StoreError::HasDependents`],
+    /// [`StoreError::Busy`].
     pub fn backup_delete_start(&self, id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
         let text = id.to_string();
         self.write(now, |transaction| {
             let backup = locked(transaction, &text)?;
+            if let Some(reason) = backup.held {
+                return Err(StoreError::BackupHeld { reason });
+            }
             match using(transaction, &text)? {
                 Some(job) if job.kind()? == JobKind::Delete => return job.into_job(transaction.connection),
                 Some(_) => return Err(StoreError::BackupInUse),

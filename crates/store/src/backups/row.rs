@@ -38,6 +38,7 @@ pub struct BackupRow {
     pub deleting: bool,
     pub error_code: Option<String>,
     pub error_detail: Option<String>,
+    pub held: Option<String>,
 }
 
 pub fn find(connection: &mut AnyConnection, id: &str) -> Result<BackupRow, StoreError> {
@@ -85,6 +86,7 @@ impl BackupRow {
             encrypted: self.encrypted,
             progress,
             deleting: self.deleting,
+            held: self.held,
         })
     }
 }

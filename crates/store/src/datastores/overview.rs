@@ -1,18 +1,18 @@
-//! What a list of datastores shows about each one's backups, gathered with four queries for all of a page.
+//! What a list of datastores shows about each one's backups, gathered with a few queries for all of a page.
 
 use std::collections::HashMap;
 
 use chrono::{DateTime, Duration, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
-use domain::{DatastoreOverview, JobKind, JobStatus};
+use domain::{DatastoreOverview, JobKind, JobStatus, RunStatus};
 
 use crate::StoreError;
 use crate::columns::{micros, time};
 use crate::connection::AnyConnection;
 use crate::jobs::condition;
 use crate::jobs::row::{JobRow, into_jobs};
-use crate::schema::{backup_totals, jobs};
+use crate::schema::{backup_totals, jobs, schedule_runs, schedules};
 
 /// How many sizes the little chart shows.
 const RECENT: usize = 30;
@@ -66,6 +66,26 @@ pub fn overviews(
         .load(connection)?;
     for id in failures.into_iter().flatten() {
         overviews.entry(id).or_default().failures_24h += 1;
+    }
+
+    let missed: Vec<String> = schedules::table
+        .inner_join(schedule_runs::table)
+        .filter(schedules::datastore_id.eq_any(ids))
+        .filter(schedule_runs::status.eq_any([RunStatus::Missed.as_str(), RunStatus::Skipped.as_str()]))
+        .filter(schedule_runs::due_at.gt(micros(now - Duration::hours(24))))
+        .select(schedules::datastore_id)
+        .load(connection)?;
+    for id in missed {
+        overviews.entry(id).or_default().failures_24h += 1;
+    }
+
+    let next: Vec<(String, Option<i64>)> = schedules::table
+        .filter(schedules::datastore_id.eq_any(ids))
+        .group_by(schedules::datastore_id)
+        .select((schedules::datastore_id, diesel::dsl::min(schedules::next_run_at)))
+        .load(connection)?;
+    for (id, next) in next {
+        overviews.entry(id).or_default().next_run_at = next.map(time);
     }
 
     let active: Vec<JobRow> =

@@ -16,7 +16,7 @@ use crate::jobs::settle::{Ending, settle};
 use crate::jobs::task::task;
 use crate::schema::{backups, jobs, restores};
 use crate::transaction::Transaction;
-use crate::{Store, StoreError, workers};
+use crate::{Store, StoreError, schedules, workers};
 
 /// The oldest waiting job that a worker may take: of a datastore that is pinned to no worker or to this one.
 fn next(connection: &mut AnyConnection, worker: &str) -> Result<Option<JobRow>, StoreError> {
@@ -114,6 +114,7 @@ fn begin(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<(), StoreErr
         diesel::update(backups::table.filter(backups::job_id.eq(&job.id)))
             .set((backups::status.eq(&job.status), backups::started_at.eq(job.started_at)))
             .execute(transaction.connection)?;
+        schedules::run::follow(transaction, job)?;
     }
     if kind == JobKind::Restore {
         diesel::update(restores::table.filter(restores::job_id.eq(&job.id)))

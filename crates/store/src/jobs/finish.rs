@@ -80,5 +80,6 @@ const fn result_kind(result: &TaskResult) -> JobKind {
         TaskResult::PlanRestore { .. } => JobKind::PlanRestore,
         TaskResult::Restore { .. } => JobKind::Restore,
         TaskResult::Undo { .. } => JobKind::Undo,
+        TaskResult::Sweep { .. } => JobKind::Sweep,
     }
 }

@@ -5,17 +5,18 @@ use diesel::prelude::*;
 use domain::assignment::TaskResult;
 use domain::job::JobState;
 use domain::{
-    DatastoreStatus, ErrorCode, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, RestorePhase, RestoreStatus,
-    VerificationStatus,
+    DatastoreStatus, ErrorCode, EventKind, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, RestorePhase,
+    RestoreStatus, VerificationStatus,
 };
 
 use crate::StoreError;
-use crate::columns::{micros, size, to_json};
+use crate::columns::{micros, optional_uuid, size, to_json};
 use crate::datastores::{inspection, row as datastore_row};
 use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
 use crate::jobs::row::JobRow;
 use crate::restores;
+use crate::schedules;
 use crate::schema::{backups, restores as restores_table};
 use crate::transaction::Transaction;
 
@@ -81,7 +82,10 @@ pub fn settle(
     job.save(transaction.connection)?;
     job.note_change(transaction)?;
     match kind {
-        JobKind::Backup => settle_backup(transaction, &job, ending.result())?,
+        JobKind::Backup => {
+            settle_backup(transaction, &job, ending.result())?;
+            schedules::run::follow(transaction, &job)?;
+        }
         JobKind::Verify => settle_verification(transaction, &job, ending)?,
         JobKind::Delete => settle_deletion(transaction, &job, after.status, had_run)?,
         JobKind::Restore => settle_restore(transaction, &job, after.status, ending.result())?,
@@ -91,7 +95,11 @@ pub fn settle(
                 inspection::record(transaction, datastore, inspection)?;
             }
         }
+        JobKind::Sweep => settle_sweep(transaction, &job, ending.result())?,
         JobKind::PlanRestore => {}
+    }
+    if let (true, true, Some(datastore)) = (job.exclusive, after.status.is_final(), &job.datastore_id) {
+        schedules::run::datastore_is_free(transaction, datastore)?;
     }
     if let (JobKind::Restore | JobKind::Undo, Some(datastore), true) = (kind, &job.datastore_id, had_run) {
         let status = status_after_switch(after.status, ending);
@@ -137,6 +145,7 @@ fn kept_result(
             }
             Some(to_json("jobs.result", &plan)?)
         }
+        TaskResult::Sweep { .. } => Some(to_json("jobs.result", result)?),
         TaskResult::Backup { .. } | TaskResult::Delete | TaskResult::Restore { .. } | TaskResult::Undo { .. } => None,
     })
 }
@@ -206,6 +215,25 @@ fn settle_deletion(
         diesel::delete(backups::table.find(backup)).execute(transaction.connection)?;
     } else if status == JobStatus::Cancelled && !had_run {
         diesel::update(backups::table.find(backup)).set(backups::deleting.eq(false)).execute(transaction.connection)?;
+    }
+    Ok(())
+}
+
+/// A completed backup without its manifest is none: as after a verification that failed.
+fn settle_sweep(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    result: Option<&TaskResult>,
+) -> Result<(), StoreError> {
+    let Some(TaskResult::Sweep { missing, .. }) = result else { return Ok(()) };
+    let datastore = optional_uuid("jobs.datastore_id", job.datastore_id.as_deref())?;
+    for backup in missing {
+        let failed = (
+            backups::verification.eq(VerificationStatus::Failed.as_str()),
+            backups::verified_at.eq(micros(transaction.now)),
+        );
+        diesel::update(backups::table.find(backup.to_string())).set(failed).execute(transaction.connection)?;
+        transaction.changed(EventKind::Backup, *backup, datastore);
     }
     Ok(())
 }

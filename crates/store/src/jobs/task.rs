@@ -1,7 +1,8 @@
 //! What a worker is told: a job with all that is needed to do it, secrets opened.
 
-use domain::JobKind;
+use diesel::prelude::*;
 use domain::assignment::{BackupTask, DatastoreAccess, Task};
+use domain::{JobKind, JobStatus};
 
 use crate::StoreError;
 use crate::backups::row::{self as backup_row, BackupRow};
@@ -10,16 +11,19 @@ use crate::datastores::row::{self as datastore_row};
 use crate::jobs::create::input_place;
 use crate::jobs::row::JobRow;
 use crate::restores::{self, RestoreRow};
-use crate::storages;
+use crate::schema::backups;
 use crate::transaction::Transaction;
+use crate::{storages, upkeep};
 
 pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, StoreError> {
     Ok(match job.kind()? {
         JobKind::Inspect => Task::Inspect { datastore: inspected(transaction, job)? },
         JobKind::Backup => {
             let backup = backup(transaction, job)?;
+            let row = datastore_row::find(transaction.connection, &backup.datastore_id)?;
+            let settings = upkeep::settings(transaction.connection, &row)?;
             Task::Backup {
-                datastore: datastore(transaction, job)?,
+                datastore: row.access(transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: BackupTask {
                     id: uuid("backups.id", &backup.id)?,
@@ -27,6 +31,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                     method: word("backups.method", &backup.method)?,
                     backup_type: word("backups.type", &backup.backup_type)?,
                     created_at: time(backup.created_at),
+                    compression_level: settings.compression_level,
                 },
             }
         }
@@ -63,6 +68,22 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                 backup: backup.into_backup(None)?,
             }
         }
+        JobKind::Sweep => {
+            let datastore = datastore_id(job)?;
+            let storage = datastore_row::find(transaction.connection, datastore)?.storage_id;
+            let backups: Vec<String> = backups::table
+                .filter(backups::datastore_id.eq(datastore))
+                .filter(backups::storage_id.eq(&storage))
+                .filter(backups::status.eq(JobStatus::Completed.as_str()))
+                .filter(backups::deleting.eq(false))
+                .select(backups::id)
+                .load(transaction.connection)?;
+            Task::Sweep {
+                datastore_id: uuid("jobs.datastore_id", datastore)?,
+                storage: storages::access(transaction.connection, transaction.key, &storage)?,
+                backups: backups.iter().map(|id| uuid("backups.id", id)).collect::<Result<_, _>>()?,
+            }
+        }
         JobKind::Undo => Task::Undo {
             restore: restore(transaction, job)?.into_restore(None)?,
             datastore: datastore(transaction, job)?,
@@ -79,14 +100,18 @@ fn inspected(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Datastor
             // The text itself must not get into an error. // F-81
             .map_err(|_| StoreError::UnreadableColumn { column: "jobs.input", value: "(sealed)".to_owned() });
     }
-    let id = job.datastore_id.as_deref().ok_or(StoreError::NotFound { what: "datastore" })?;
+    let id = datastore_id(job)?;
     let row = datastore_row::find(transaction.connection, id)?;
     let data_directory = row.data_directory.clone();
     Ok(DatastoreAccess { data_directory, ..row.access(transaction.key)? })
 }
 
+fn datastore_id(job: &JobRow) -> Result<&str, StoreError> {
+    job.datastore_id.as_deref().ok_or(StoreError::NotFound { what: "datastore" })
+}
+
 fn datastore(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<DatastoreAccess, StoreError> {
-    let id = job.datastore_id.as_deref().ok_or(StoreError::NotFound { what: "datastore" })?;
+    let id = datastore_id(job)?;
     datastore_row::find(transaction.connection, id)?.access(transaction.key)
 }
 

@@ -147,7 +147,7 @@ on_both! {
         draft.worker = Some("w2".into());
         let storage = fixture.storage().id;
         let online = inspection(DatastoreStatus::Online);
-        let pinned = fixture.store.datastore_create(&draft, storage, Some(&online), now()).unwrap();
+        let pinned = fixture.store.datastore_create(&draft, storage, Some(&online), None, now()).unwrap();
         let free = fixture.datastore("free");
         let first = fixture.backup(pinned.id);
         let second = fixture.backup(free.id);

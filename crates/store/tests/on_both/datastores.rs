@@ -15,7 +15,7 @@ on_both! {
     fn hostile_names_are_kept_as_they_are_and_taken_names_refused(fixture) {
         for name in ["O'Reilly \"quoted\"", "$(touch /tmp/x)", "Zürich 数据", "a;drop table jobs;--", "%_\\"] {
             assert_eq!(fixture.datastore(name).name, name);
-            let taken = fixture.store.datastore_create(&fixture.draft(name), fixture.storage().id, None, now());
+            let taken = fixture.store.datastore_create(&fixture.draft(name), fixture.storage().id, None, None, now());
             assert!(matches!(&taken, Err(StoreError::NameTaken { name: by }) if by == name), "{taken:?}");
         }
         let first = fixture.datastore("first");

@@ -8,7 +8,7 @@ use domain::job::LEASE_SECONDS;
 use domain::worker::WorkerIdentity;
 use domain::{
     Backup, BackupType, Capabilities, Datastore, DatastoreCreate, DatastoreStatus, Engine, Inspection, Method, Restore,
-    RestoreTarget, Secret, Storage, Trigger,
+    RestoreTarget, Secret, Storage,
 };
 use store::{MasterKey, RestoreRequest, Store};
 use tempfile::TempDir;
@@ -118,11 +118,11 @@ impl Fixture {
 
     pub fn datastore(&self, name: &str) -> Datastore {
         let inspection = inspection(DatastoreStatus::Online);
-        self.store.datastore_create(&self.draft(name), self.storage().id, Some(&inspection), now()).unwrap()
+        self.store.datastore_create(&self.draft(name), self.storage().id, Some(&inspection), None, now()).unwrap()
     }
 
     pub fn backup(&self, datastore: Uuid) -> Backup {
-        self.store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, Trigger::Manual, now()).unwrap()
+        self.store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, now()).unwrap()
     }
 
     pub fn claim(&self, at: DateTime<Utc>) -> Assignment {

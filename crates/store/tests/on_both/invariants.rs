@@ -7,7 +7,7 @@ use domain::assignment::{Assignment, Heartbeat, Outcome, Task, TaskResult};
 use domain::job::{LEASE_SECONDS, MAX_ATTEMPTS};
 use domain::{
     BackupType, DatastoreStatus, ErrorCode, Inspection, Job, JobError, JobKind, JobStatus, Method, Progress,
-    RestoreStatus, Trigger,
+    RestoreStatus,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -110,13 +110,7 @@ impl Run<'_> {
         match step {
             Step::Backup(which) => {
                 let datastore = *pick(&self.datastores, *which).unwrap();
-                allowed(store.backup_create(
-                    datastore,
-                    Method::PgBasebackup,
-                    BackupType::Full,
-                    Trigger::Manual,
-                    self.now,
-                ));
+                allowed(store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, self.now));
             }
             Step::Restore(which) => {
                 let request = RestoreRequest {
@@ -266,7 +260,7 @@ fn result(task: &Task, now: DateTime<Utc>) -> TaskResult {
         Task::Delete { .. } => TaskResult::Delete,
         Task::Restore { .. } => TaskResult::Restore { undo_until: now + Duration::hours(1), downtime_seconds: 1.0 },
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 1.0 },
-        Task::PlanRestore { .. } => unreachable!("no step asks for one"),
+        Task::PlanRestore { .. } | Task::Sweep { .. } => unreachable!("no step asks for one"),
     }
 }
 

@@ -4,7 +4,7 @@ use domain::assignment::{Heartbeat, Outcome, Task, TaskResult};
 use domain::job::LEASE_SECONDS;
 use domain::{
     BackupType, DatastoreStatus, ErrorCode, EventKind, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, Method,
-    Progress, RestorePlan, Trigger,
+    Progress, RestorePlan,
 };
 use store::{JobFilter, PageRequest, StoreError};
 
@@ -29,7 +29,7 @@ on_both! {
             Err(StoreError::Busy { job }) => assert_eq!(job.id, running.job_id),
             outcome => panic!("{outcome:?}"),
         };
-        busy(fixture.store.backup_create(datastore.id, Method::PgBasebackup, BackupType::Full, Trigger::Manual, now()).map(|_| ()));
+        busy(fixture.store.backup_create(datastore.id, Method::PgBasebackup, BackupType::Full, now()).map(|_| ()));
         let request = store::RestoreRequest {
             target: domain::RestoreTarget::InPlace,
             pitr_stop_time: None,
@@ -54,7 +54,7 @@ on_both! {
                     .map(|_| {
                         scope.spawn(|| {
                             let made = fixture.store.backup_create(
-                                datastore.id, Method::PgBasebackup, BackupType::Full, Trigger::Manual, now(),
+                                datastore.id, Method::PgBasebackup, BackupType::Full, now(),
                             );
                             match made {
                                 Ok(backup) => Some(backup),
@@ -195,7 +195,7 @@ on_both! {
     fn an_inspection_is_recorded_with_its_datastore_and_job(fixture) {
         let datastore = fixture
             .store
-            .datastore_create(&fixture.draft("shop"), fixture.storage().id, None, now())
+            .datastore_create(&fixture.draft("shop"), fixture.storage().id, None, None, now())
             .unwrap();
         assert_eq!(datastore.status, DatastoreStatus::Unknown);
         let job = fixture.store.job_create_inspect(datastore.id, now()).unwrap();

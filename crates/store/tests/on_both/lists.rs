@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::Duration;
-use domain::{BackupType, JobKind, JobStatus, Method, Trigger};
+use domain::{BackupType, JobKind, JobStatus, Method};
 use store::{BackupFilter, JobFilter, PageRequest, StoreError};
 
 use crate::fixture::{after, now};
@@ -42,7 +42,7 @@ on_both! {
         {
             let at = now() + Duration::hours(i64::try_from(number).unwrap());
             let backup =
-                fixture.store.backup_create(datastore.id, method, backup_type, Trigger::Manual, at).unwrap();
+                fixture.store.backup_create(datastore.id, method, backup_type, at).unwrap();
             fixture.store.job_cancel(backup.job_id, at).unwrap();
         }
         let running = fixture.backup(datastore.id);

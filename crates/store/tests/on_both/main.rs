@@ -10,4 +10,6 @@ mod invariants;
 mod jobs;
 mod lists;
 mod restores;
+mod schedules;
 mod secrets;
+mod upkeep;

@@ -114,7 +114,7 @@ async fn f04_a_cancelled_upload_to_a_bucket_is_aborted() {
     let mut dead = vault.begin_backup(&folder(2), 1, WriteOptions::default());
     write(&mut dead, "base", b"bytes").await.unwrap();
     let later = Utc::now() + chrono::Duration::hours(2);
-    let report = vault.sweep(&|_| false, Duration::from_secs(3600), later).await.unwrap();
+    let report = vault.sweep(ids(1).0, &|_| false, Duration::from_secs(3600), later).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (1, 0));
     assert!(service.files().is_empty(), "{:?}", service.files());
 }

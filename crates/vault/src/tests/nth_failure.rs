@@ -57,7 +57,7 @@ impl Place {
 
     async fn sweep(&self) {
         let later = Utc::now() + chrono::Duration::hours(1);
-        let report = self.vault.sweep(&|_| false, Duration::from_secs(60), later).await.unwrap();
+        let report = self.vault.sweep(ids(1).0, &|_| false, Duration::from_secs(60), later).await.unwrap();
         assert!(report.failed.is_empty(), "{report:?}");
     }
 }

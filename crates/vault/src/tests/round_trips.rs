@@ -110,7 +110,7 @@ fn every_operation_can_be_spawned() {
         vault.verify(&folder(1), &manifest, |_| {}, &cancel).await.unwrap();
         vault.list_manifests().await.unwrap();
         vault.delete_backup(&folder(1)).await.unwrap();
-        vault.sweep(&|_| false, std::time::Duration::ZERO, chrono::Utc::now()).await.unwrap();
+        vault.sweep(ids(1).0, &|_| false, std::time::Duration::ZERO, chrono::Utc::now()).await.unwrap();
     }
     async fn load_all(vault: &Vault, manifest: &domain::manifest::Manifest) {
         super::load_by(vault, 1, manifest, "base").await.unwrap();

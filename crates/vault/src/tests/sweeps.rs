@@ -29,12 +29,12 @@ async fn f37_only_old_orphans_of_finished_jobs_are_swept() {
     let in_progress = |id| id == running_id;
 
     // Too young: it may belong to a job that nobody knows of yet.
-    let report = local.vault.sweep(&in_progress, GRACE, Utc::now()).await.unwrap();
+    let report = local.vault.sweep(ids(1).0, &in_progress, GRACE, Utc::now()).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (0, 0));
     assert_eq!(local.tree(), before);
 
     let later = Utc::now() + chrono::Duration::hours(2);
-    let report = local.vault.sweep(&in_progress, GRACE, later).await.unwrap();
+    let report = local.vault.sweep(ids(1).0, &in_progress, GRACE, later).await.unwrap();
     assert_eq!((report.deleted, report.failed.len()), (3 + 3 + 1 + 1, 0));
     assert!(load(&local.vault, 1, "base").await.unwrap() == kept);
     let left = local.tree();
@@ -51,7 +51,7 @@ async fn a_backup_whose_manifest_cannot_be_read_is_left_alone() {
         fs::write(local.file(&folder(1), "manifest.json"), manifest).unwrap();
         let before = local.tree();
         let later = Utc::now() + chrono::Duration::hours(2);
-        let report = local.vault.sweep(&|_| false, GRACE, later).await.unwrap();
+        let report = local.vault.sweep(ids(1).0, &|_| false, GRACE, later).await.unwrap();
         assert_eq!(report.deleted, 0);
         assert_eq!(local.tree(), before);
     }

@@ -1,0 +1,60 @@
+//! Looking after a datastore's part of a storage: what no manifest names is cleared, and completed backups whose manifest is
+//! gone are told. // I5
+
+use std::time::Duration;
+
+use chrono::Utc;
+use domain::assignment::TaskResult;
+use domain::manifest::backup_folder;
+use domain::{ErrorCode, JobError, StorageAccess};
+use uuid::Uuid;
+use vault::Vault;
+
+use crate::context::{JobContext, JobFailure};
+
+/// How old an object must be that no manifest names: far longer than any storage shows a stale listing. // F-34
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+
+/// Sweeps. The job excludes others of the datastore, so nothing there is being written; one of an earlier lease that still
+/// thinks so is younger than the grace age.
+///
+/// # Errors
+/// When the storage can't be listed. Objects that can't be deleted are part of the result.
+pub async fn sweep(
+    context: &JobContext,
+    datastore: Uuid,
+    storage: &StorageAccess,
+    backups: &[Uuid],
+) -> Result<TaskResult, JobFailure> {
+    context.progress.begin("clearing", None);
+    let vault = Vault::open(storage)?;
+    context.lease.confirm().await?;
+    // An empty or foreign directory in the storage's place proves nothing about the backups.
+    if !vault.is_marked().await? {
+        return Err(JobError::new(
+            ErrorCode::StorageUnavailable,
+            "The storage does not bear our mark. Is it the right directory or bucket, and is it mounted?",
+        )
+        .into());
+    }
+    let report = vault.sweep(datastore, &|_| false, GRACE, Utc::now()).await?;
+    context.log.info(format!("{} objects that belong to no backup were cleared", report.deleted));
+    let failed: Vec<String> = report.failed.iter().map(|(key, error)| format!("{key}: {error}")).collect();
+    for line in &failed {
+        context.log.error(format!("Could not delete {line}"));
+    }
+    context.progress.begin("looking", None);
+    let mut missing = Vec::new();
+    for backup in backups {
+        if context.stop.is_cancelled() {
+            return Err(JobFailure::Stopped);
+        }
+        if !vault.has_manifest(&backup_folder(datastore, *backup)).await? {
+            missing.push(*backup);
+        }
+    }
+    for backup in &missing {
+        context.log.error(format!("The manifest of backup {backup} is missing: it can't be restored"));
+    }
+    Ok(TaskResult::Sweep { deleted: report.deleted, failed, missing })
+}
