@@ -7,6 +7,7 @@
 mod app;
 mod pages;
 mod parts;
+mod router;
 mod state;
 
 fn main() {

@@ -3,6 +3,7 @@
 //! Every call answers with the documented type or with [`ClientError`]; nothing is retried here, since only the caller
 //! knows what may be sent twice. Dropping a call's future cancels the request.
 
+mod json;
 mod requests;
 mod worker_protocol;
 
@@ -93,7 +94,7 @@ impl Client {
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
         let (status, body) = self.answer(request).await?;
-        serde_json::from_slice(&body).map_err(|_| ClientError::UnexpectedAnswer { status: status.as_u16() })
+        json::read(&body).ok_or(ClientError::UnexpectedAnswer { status: status.as_u16() })
     }
 
     async fn send_without_answer(&self, request: RequestBuilder) -> Result<(), ClientError> {
@@ -108,9 +109,9 @@ impl Client {
         if status.is_success() {
             return Ok((status, body));
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(ClientError::Problem(Box::new(problem))),
-            Err(_) => Err(ClientError::UnexpectedAnswer { status: status.as_u16() }),
+        match json::read::<Problem>(&body) {
+            Some(problem) => Err(ClientError::Problem(Box::new(problem))),
+            None => Err(ClientError::UnexpectedAnswer { status: status.as_u16() }),
         }
     }
 }

@@ -9,7 +9,9 @@ use crate::parts::icon::Icon;
 use crate::parts::job_state::job_state;
 use crate::parts::more::More;
 use crate::parts::problem::Problem;
+use crate::parts::rows::Rows;
 use crate::parts::running_job::RunningJob;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::parts::time::time_or_dash;
 use crate::state::address::{use_open_job, use_query, use_set_query};
@@ -136,16 +138,13 @@ fn Table(ids: Memo<Vec<uuid::Uuid>>, jobs: Memo<Vec<Job>>) -> impl IntoView {
                             <th role="columnheader" scope="col"><span class="hidden-text">"Log"</span></th>
                         </tr>
                     </thead>
-                    <tbody role="rowgroup">
-                        <For
-                            each=move || ids.get()
-                            key=|id| *id
-                            children=move |id| {
-                                let job = Memo::new(move |_| jobs.with(|jobs| jobs.iter().find(|job| job.id == id).cloned()));
-                                view! { <Row job /> }
-                            }
-                        />
-                    </tbody>
+                    <Rows
+                        ids
+                        row=Callback::new(move |id| {
+                        let job = Memo::new(move |_| jobs.with(|jobs| jobs.iter().find(|job| job.id == id).cloned()));
+                        view! { <Row job /> }.into_any()
+                        })
+                    />
                 </table>
             </div>
         </div>

@@ -12,6 +12,8 @@ use crate::parts::hold_backup::HoldBackup;
 use crate::parts::more::More;
 use crate::parts::problem::Problem;
 use crate::parts::restore_dialog::RestoreDialog;
+use crate::parts::rows::Rows;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::state::address::use_datastore_id;
 use crate::state::fetch::Fetch;
@@ -96,18 +98,15 @@ fn Table(list: RwSignal<Option<Listed<Backup>>>, dialogs: BackupDialogs) -> impl
                             <th role="columnheader" scope="col">"Actions"</th>
                         </tr>
                     </thead>
-                    <tbody role="rowgroup">
-                        <For
-                            each=move || ids.get()
-                            key=|id| *id
-                            children=move |id| {
-                                let backup = Memo::new(move |_| {
-                                    list.with(|list| list.as_ref()?.items.iter().find(|one| one.id == id).cloned())
-                                });
-                                view! { <BackupRow backup list open dialogs /> }
-                            }
-                        />
-                    </tbody>
+                    <Rows
+                        ids
+                        row=Callback::new(move |id| {
+                        let backup = Memo::new(move |_| {
+                            list.with(|list| list.as_ref()?.items.iter().find(|one| one.id == id).cloned())
+                        });
+                        view! { <BackupRow backup list open dialogs /> }.into_any()
+                        })
+                    />
                 </table>
             </div>
         </div>

@@ -2,22 +2,58 @@
 
 use domain::{Datastore, ErrorCode, EventKind, FindingSeverity};
 use leptos::prelude::*;
-use leptos_router::components::Outlet;
-use leptos_router::hooks::use_location;
 
+use super::backups::BackupsPage;
 use super::not_found::NotFoundPage;
+use super::restores::RestoresPage;
+use super::schedules::SchedulesPage;
+use super::settings::SettingsPage;
 use crate::parts::datastore_row::{BackUpNow, address_of, backup_obstacle, backup_types, engine_of};
 use crate::parts::engine_glyph::EngineGlyph;
 use crate::parts::findings::summary;
 use crate::parts::icon::Icon;
 use crate::parts::job_state::datastore_state;
 use crate::parts::problem::Problem;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
+use crate::router::router;
 use crate::state::address::use_datastore_id;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::service::service;
 use crate::state::title::use_title;
+
+/// One of a datastore's pages.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tab {
+    Backups,
+    Schedules,
+    Restores,
+    Settings,
+}
+
+impl Tab {
+    /// The page that an address shows, whatever its datastore.
+    pub fn at(path: &str) -> Option<Self> {
+        let (_, tab) = path.strip_prefix("/datastores/")?.split_once('/')?;
+        match tab {
+            "backups" => Some(Self::Backups),
+            "schedules" => Some(Self::Schedules),
+            "restores" => Some(Self::Restores),
+            "settings" => Some(Self::Settings),
+            _ => None,
+        }
+    }
+
+    fn view(self) -> AnyView {
+        match self {
+            Self::Backups => view! { <BackupsPage /> }.into_any(),
+            Self::Schedules => view! { <SchedulesPage /> }.into_any(),
+            Self::Restores => view! { <RestoresPage /> }.into_any(),
+            Self::Settings => view! { <SettingsPage /> }.into_any(),
+        }
+    }
+}
 
 /// The datastore whose pages are shown.
 #[derive(Clone, Copy)]
@@ -49,6 +85,8 @@ pub fn DatastorePage() -> impl IntoView {
             .with(|failure| failure.as_ref().is_some_and(|failure| failure.code == Some(ErrorCode::NotFound)));
         id.get().is_none() || unknown
     });
+    let path = router().path;
+    let tab = Memo::new(move |_| path.with(|path| Tab::at(path)));
     let there = Memo::new(move |_| datastore.with(Option::is_some));
     view! {
         <Show when=move || !missing.get() fallback=NotFoundPage>
@@ -60,7 +98,7 @@ pub fn DatastorePage() -> impl IntoView {
                 <Head datastore />
                 <Notice datastore />
                 <Tabs />
-                <Outlet />
+                {move || tab.get().map(Tab::view)}
             </Show>
         </Show>
     }
@@ -102,7 +140,7 @@ fn Notice(datastore: Memo<Option<Datastore>>) -> impl IntoView {
             Some((datastore.id, summary(&datastore.findings), bad.detail.clone()))
         })
     });
-    let path = use_location().pathname;
+    let path = router().path;
     move || {
         let (id, summary, first) = problems.get().filter(|_| !path.get().ends_with("/settings"))?;
         Some(view! {
@@ -118,7 +156,7 @@ fn Notice(datastore: Memo<Option<Datastore>>) -> impl IntoView {
 #[component]
 fn Tabs() -> impl IntoView {
     let id = use_datastore_id();
-    let path = use_location().pathname;
+    let path = router().path;
     let tab = move |page: &'static str, icon: &'static str, name: &'static str| {
         let href = move || id.get().map(|id| format!("/datastores/{id}/{page}"));
         let here = move || {
@@ -140,7 +178,7 @@ fn Tabs() -> impl IntoView {
 #[component]
 pub fn BackupTabs(#[prop(optional)] children: Option<Children>) -> impl IntoView {
     let id = use_datastore_id();
-    let path = use_location().pathname;
+    let path = router().path;
     let tab = move |page: &'static str, name: &'static str| {
         let href = move || id.get().map(|id| format!("/datastores/{id}/{page}"));
         let here = move || path.with(|path| path.ends_with(page).then_some("page"));

@@ -9,6 +9,8 @@ use crate::parts::empty::Empty;
 use crate::parts::icon::Icon;
 use crate::parts::more::More;
 use crate::parts::problem::Problem;
+use crate::parts::rows::Rows;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::parts::sort_header::{SortHeader, use_sort};
 use crate::state::address::{use_query, use_set_query};
@@ -162,18 +164,15 @@ fn List(list: RwSignal<Option<Listed<Datastore>>>, pages: RwSignal<u32>) -> impl
                             <th role="columnheader" scope="col"><span class="hidden-text">"Action"</span></th>
                         </tr>
                     </thead>
-                    <tbody role="rowgroup">
-                        <For
-                            each=move || ids.get()
-                            key=|id| *id
-                            children=move |id| {
-                                let datastore = Memo::new(move |_| {
-                                    shown.with(|shown| shown.iter().find(|datastore| datastore.id == id).cloned())
-                                });
-                                view! { <DatastoreRow datastore /> }
-                            }
-                        />
-                    </tbody>
+                    <Rows
+                        ids
+                        row=Callback::new(move |id| {
+                        let datastore = Memo::new(move |_| {
+                            shown.with(|shown| shown.iter().find(|datastore| datastore.id == id).cloned())
+                        });
+                        view! { <DatastoreRow datastore /> }.into_any()
+                        })
+                    />
                 </table>
             </div>
         </div>

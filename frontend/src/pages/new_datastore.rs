@@ -3,8 +3,6 @@
 use domain::Inspection;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
 use wasm_bindgen::JsCast;
 
 use super::PageHead;
@@ -15,6 +13,7 @@ use crate::parts::findings::{Findings, summary};
 use crate::parts::grants::Grants;
 use crate::parts::icon::Icon;
 use crate::parts::problem::Problem;
+use crate::router::router;
 use crate::state::connection_draft::ConnectionDraft;
 use crate::state::failure::Failure;
 use crate::state::service::service;
@@ -30,7 +29,7 @@ pub enum Tested {
 
 #[component]
 pub fn NewDatastorePage() -> impl IntoView {
-    let navigate = StoredValue::new_local(use_navigate());
+    let router = router();
     let toasts = toasts();
     let draft = ConnectionDraft::new();
     let errors = FieldErrors::new();
@@ -89,8 +88,7 @@ pub fn NewDatastorePage() -> impl IntoView {
             match service().datastore_create(&body).await {
                 Ok(datastore) => {
                     toasts.tell(format!("{} was added.", datastore.name));
-                    let path = format!("/datastores/{}/backups", datastore.id);
-                    navigate.with_value(|navigate| navigate(&path, NavigateOptions::default()));
+                    router.go(&format!("/datastores/{}/backups", datastore.id));
                 }
                 Err(error) => {
                     let error = Failure::from(error);

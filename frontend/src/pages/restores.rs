@@ -9,6 +9,8 @@ use crate::parts::empty::Empty;
 use crate::parts::more::More;
 use crate::parts::problem::Problem;
 use crate::parts::restore_row::RestoreRow;
+use crate::parts::rows::Rows;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::parts::undo_dialog::UndoDialog;
 use crate::state::address::use_datastore_id;
@@ -94,18 +96,15 @@ fn Table(list: RwSignal<Option<Listed<Restore>>>, undo: RwSignal<Option<Restore>
                             <th role="columnheader" scope="col"><span class="hidden-text">"Log"</span></th>
                         </tr>
                     </thead>
-                    <tbody role="rowgroup">
-                        <For
-                            each=move || ids.get()
-                            key=|id| *id
-                            children=move |id| {
-                                let restore = Memo::new(move |_| {
-                                    list.with(|list| list.as_ref()?.items.iter().find(|one| one.id == id).cloned())
-                                });
-                                view! { <RestoreRow restore undo /> }
-                            }
-                        />
-                    </tbody>
+                    <Rows
+                        ids
+                        row=Callback::new(move |id| {
+                        let restore = Memo::new(move |_| {
+                            list.with(|list| list.as_ref()?.items.iter().find(|one| one.id == id).cloned())
+                        });
+                        view! { <RestoreRow restore undo /> }.into_any()
+                        })
+                    />
                 </table>
             </div>
         </div>

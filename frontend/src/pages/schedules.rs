@@ -9,8 +9,10 @@ use crate::parts::delete_schedule::DeleteSchedule;
 use crate::parts::empty::Empty;
 use crate::parts::icon::Icon;
 use crate::parts::problem::Problem;
+use crate::parts::rows::Rows;
 use crate::parts::schedule_dialog::ScheduleDialog;
 use crate::parts::schedule_row::{ScheduleList, ScheduleRow};
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::state::address::use_datastore_id;
 use crate::state::fetch::Fetch;
@@ -95,18 +97,15 @@ fn Table(list: ScheduleList) -> impl IntoView {
                             <th role="columnheader" scope="col">"Action"</th>
                         </tr>
                     </thead>
-                    <tbody role="rowgroup">
-                        <For
-                            each=move || ids.get()
-                            key=|id| *id
-                            children=move |id| {
-                                let schedule = Memo::new(move |_| {
-                                    shown.with(|list| list.iter().flatten().find(|one| one.id == id).cloned())
-                                });
-                                view! { <ScheduleRow id schedule open list /> }
-                            }
-                        />
-                    </tbody>
+                    <Rows
+                        ids
+                        row=Callback::new(move |id| {
+                            let schedule = Memo::new(move |_| {
+                                shown.with(|list| list.iter().flatten().find(|one| one.id == id).cloned())
+                            });
+                            view! { <ScheduleRow id schedule open list /> }.into_any()
+                        })
+                    />
                 </table>
             </div>
         </div>

@@ -14,6 +14,7 @@ use crate::parts::findings::{Findings, summary};
 use crate::parts::grants::Grants;
 use crate::parts::icon::Icon;
 use crate::parts::problem::Problem;
+use crate::parts::show::Show;
 use crate::parts::time::Time;
 use crate::state::connection_draft::ConnectionDraft;
 use crate::state::failure::Failure;

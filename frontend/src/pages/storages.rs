@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::PageHead;
 use crate::parts::problem::Problem;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::parts::time::Time;
 use crate::state::fetch::Fetch;

@@ -9,6 +9,7 @@ use crate::parts::empty::Empty;
 use crate::parts::job_state::worker_state;
 use crate::parts::problem::Problem;
 use crate::parts::running_job::RunningJob;
+use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::parts::time::{Ago, Time};
 use crate::state::fetch::Fetch;

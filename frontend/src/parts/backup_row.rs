@@ -11,6 +11,7 @@ use super::icon::Icon;
 use super::job_state::job_state;
 use super::menu::{Menu, MenuItem};
 use super::running_job::RunningJob;
+use super::show::Show;
 use super::time::{Ago, time_or_dash};
 use crate::state::address::use_open_job;
 use crate::state::chain::{find, listed, relatives};

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::icon::Icon;
+use super::show::Show;
 use crate::state::live::live;
 
 #[component]

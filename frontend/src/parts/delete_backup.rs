@@ -8,6 +8,7 @@ use super::backup_row::size_or_dash;
 use super::dialog::Dialog;
 use super::icon::Icon;
 use super::problem::Problem;
+use super::show::Show;
 use crate::state::address::use_open_job;
 use crate::state::clock::{write_local, write_utc};
 use crate::state::failure::Failure;

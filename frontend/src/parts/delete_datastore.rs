@@ -3,18 +3,18 @@
 use domain::{Datastore, ErrorCode};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
-use leptos_router::NavigateOptions;
-use leptos_router::hooks::use_navigate;
 
 use super::dialog::Dialog;
 use super::problem::Problem;
+use super::show::Show;
+use crate::router::router;
 use crate::state::failure::Failure;
 use crate::state::service::service;
 use crate::state::toasts::toasts;
 
 #[component]
 pub fn DeleteDatastore(datastore: Datastore, #[prop(into)] on_close: Callback<()>) -> impl IntoView {
-    let navigate = StoredValue::new_local(use_navigate());
+    let router = router();
     let toasts = toasts();
     let typed = RwSignal::new(String::new());
     let failure = RwSignal::new(None::<Failure>);
@@ -42,7 +42,7 @@ pub fn DeleteDatastore(datastore: Datastore, #[prop(into)] on_close: Callback<()
                 Ok(()) => {
                     toasts.tell(format!("{} was deleted.", name.get_value()));
                     on_close.run(());
-                    navigate.with_value(|navigate| navigate("/", NavigateOptions::default()));
+                    router.go("/");
                 }
                 Err(error) => {
                     let _ = failure.try_set(Some(error.into()));

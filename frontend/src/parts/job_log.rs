@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::code_box::CopyButton;
 use super::icon::Icon;
 use super::problem::Problem;
+use super::show::Show;
 use super::time::TimeOfDay;
 use crate::state::failure::Failure;
 use crate::state::live::live;

@@ -12,6 +12,7 @@ use super::job_phases::JobPhases;
 use super::job_progress::{ProgressBar, percent, progress_words};
 use super::job_state::job_state;
 use super::problem::Problem;
+use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::{Time, time_or_dash};
 use crate::state::address::{JOB, use_query, use_set_query};
@@ -102,7 +103,7 @@ fn Overview(job: Fetch<Job>) -> impl IntoView {
         <Show when=move || moving.get()>
             <div class="job-progress">
                 <div class="figure-line">
-                    <span class="percent">{move || share.get().map(|share| format!("{share:.0} %"))}</span>
+                    <span class="percent">{move || share.get().map(|share| format!("{} %", format::decimal(share, 0)))}</span>
                     <span class="progress-text">{move || words().into_iter().map(|word| view! { <span>{word}</span> }).collect_view()}</span>
                 </div>
                 <ProgressBar percent=share label="Progress of the job" />

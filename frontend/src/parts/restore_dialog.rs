@@ -10,6 +10,7 @@ use super::dialog::Dialog;
 use super::icon::Icon;
 use super::problem::Problem;
 use super::restore_plan::PlanView;
+use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
 use crate::state::address::use_open_job;

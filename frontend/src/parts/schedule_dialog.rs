@@ -10,6 +10,7 @@ use super::icon::Icon;
 use super::next_runs::NextRuns;
 use super::problem::Problem;
 use super::schedule_fields::{MethodFields, ScheduleFields};
+use super::show::Show;
 use crate::state::clock::clock;
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;

@@ -10,6 +10,7 @@ use super::icon::Icon;
 use super::job_state::{run_state, schedule_state};
 use super::menu::{Menu, MenuItem};
 use super::schedule_runs::{ScheduleRuns, backup_of_run};
+use super::show::Show;
 use super::time::{Ago, Time};
 use crate::state::address::use_open_job;
 use crate::state::live::live;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::job_state::run_state;
 use super::next_runs::NextRuns;
 use super::problem::Problem;
+use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
 use crate::state::address::use_open_job;

@@ -3,15 +3,15 @@
 
 use chrono::Utc;
 use leptos::prelude::*;
-use leptos_router::hooks::use_location;
 
 use super::icon::Icon;
+use crate::router::router;
 use crate::state::clock::{clock, zone_name};
 use crate::state::live::live;
 
 #[component]
 fn Place(href: &'static str, icon: &'static str, name: &'static str) -> impl IntoView {
-    let path = use_location().pathname;
+    let path = router().path;
     let here = move || {
         path.with(|path| {
             let below = if href == "/" { "/datastores" } else { href };
