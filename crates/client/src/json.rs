@@ -1,8 +1,5 @@
 //! Reading JSON: with serde_json natively, with the browser's own parser in the web app, which then has no other to load.
 
-#[cfg(target_arch = "wasm32")]
-mod browser;
-
 use serde::de::DeserializeOwned;
 
 /// What a body holds; `None` when it is not what was to be read.
@@ -11,9 +8,10 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// What a body holds; `None` when it is not what was to be read.
+/// What a body holds; `None` when it is not what was to be read. Fields that the type does not know are passed over even
+/// where it would refuse them.
 #[cfg(target_arch = "wasm32")]
 pub fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     let value = js_sys::JSON::parse(std::str::from_utf8(body).ok()?).ok()?;
-    T::deserialize(browser::Value(value)).ok()
+    serde_wasm_bindgen::from_value(value).ok()
 }

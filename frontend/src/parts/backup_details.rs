@@ -1,6 +1,6 @@
 //! What a backup's row hides until it is opened: the facts, the error, and the newest lines of its log.
 
-use domain::{Backup, EventKind, LogLine, Trigger, VerificationStatus, format};
+use domain::{Backup, EventKind, LogLine, Trigger, VerificationStatus};
 use leptos::prelude::*;
 use uuid::Uuid;
 
@@ -29,9 +29,7 @@ fn needs(relatives: &Relatives) -> String {
 
 fn facts(backup: &Backup, relatives: &Relatives) -> AnyView {
     let compressed = match (backup.size_bytes, backup.original_size_bytes) {
-        (Some(stored), Some(original)) if stored > 0 => {
-            format!(" ({} : 1)", format::decimal(original as f64 / stored as f64, 1))
-        }
+        (Some(stored), Some(original)) if stored > 0 => format!(" ({:.1} : 1)", original as f64 / stored as f64),
         _ => String::new(),
     };
     let verification = backup.verification.clone();

@@ -103,7 +103,7 @@ fn Overview(job: Fetch<Job>) -> impl IntoView {
         <Show when=move || moving.get()>
             <div class="job-progress">
                 <div class="figure-line">
-                    <span class="percent">{move || share.get().map(|share| format!("{} %", format::decimal(share, 0)))}</span>
+                    <span class="percent">{move || share.get().map(|share| format!("{share:.0} %"))}</span>
                     <span class="progress-text">{move || words().into_iter().map(|word| view! { <span>{word}</span> }).collect_view()}</span>
                 </div>
                 <ProgressBar percent=share label="Progress of the job" />

@@ -34,7 +34,7 @@ pub fn ProgressBar(#[prop(into)] percent: Signal<Option<f64>>, label: &'static s
     let known = Memo::new(move |_| percent.get().is_some());
     move || {
         if known.get() {
-            view! { <progress max="100" value=move || format::decimal(percent.get().unwrap_or(0.0), 1) aria-label=label></progress> }
+            view! { <progress max="100" value=move || format!("{:.1}", percent.get().unwrap_or(0.0)) aria-label=label></progress> }
                 .into_any()
         } else {
             view! { <progress aria-label=label></progress> }.into_any()

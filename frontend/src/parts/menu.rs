@@ -1,6 +1,5 @@
 //! The menu of a row or of a button: a popover beside its own button, worked by mouse, arrow keys and Escape.
 
-use domain::format::decimal;
 use leptos::html;
 use leptos::prelude::*;
 use wasm_bindgen::JsCast;
@@ -122,6 +121,6 @@ fn place(button: &HtmlElement, menu: &HtmlElement) {
     let top = if below + own.height() > height { (anchor.top() - own.height() - 6.0).max(8.0) } else { below };
     let left = (anchor.right() - own.width()).max(8.0);
     let style = menu.style();
-    let _ = style.set_property("top", &format!("{}px", decimal(top, 1)));
-    let _ = style.set_property("left", &format!("{}px", decimal(left, 1)));
+    let _ = style.set_property("top", &format!("{top}px"));
+    let _ = style.set_property("left", &format!("{left}px"));
 }

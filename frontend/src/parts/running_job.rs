@@ -31,7 +31,7 @@ pub fn RunningJob(id: Uuid, #[prop(optional_no_strip)] known: Option<Job>) -> im
         <div class="progress">
             <div class="row">
                 {move || job_state(status.get().unwrap_or(JobStatus::Pending))}
-                <span class="number">{move || share.get().map(|share| format!("{} %", format::decimal(share, 0)))}</span>
+                <span class="number">{move || share.get().map(|share| format!("{share:.0} %"))}</span>
             </div>
             <ProgressBar percent=share label="Progress of the job" />
             <span class="progress-text">

@@ -1,6 +1,6 @@
 //! The sizes of the newest backups as a small line, with the same in words for those who don't see it. A line needs two of them.
 
-use domain::format::{self, decimal};
+use domain::format;
 use leptos::prelude::*;
 
 const WIDTH: f64 = 104.0;
@@ -25,17 +25,16 @@ pub fn Sparkline(sizes: Vec<i64>) -> impl IntoView {
     let line: String = points
         .iter()
         .enumerate()
-        .map(|(at, (x, y))| format!("{}{} {}", if at == 0 { "M" } else { "L" }, decimal(*x, 1), decimal(*y, 1)))
+        .map(|(at, (x, y))| format!("{}{x:.1} {y:.1}", if at == 0 { "M" } else { "L" }))
         .collect();
-    let (width, height) = (decimal(WIDTH, 0), decimal(HEIGHT, 0));
-    let area = format!("{line}L{width} {height}L0 {height}Z");
+    let area = format!("{line}L{WIDTH} {HEIGHT}L0 {HEIGHT}Z");
     let (x, y) = points.last().copied().unwrap_or((0.0, HEIGHT / 2.0));
     view! {
-        <svg class="spark" viewBox=format!("0 0 {width} {height}") role="img" aria-label=words.clone()>
+        <svg class="spark" viewBox=format!("0 0 {WIDTH} {HEIGHT}") role="img" aria-label=words.clone()>
             <title>{words.clone()}</title>
             <path class="area" d=area />
             <path d=line />
-            <circle cx=decimal(x, 1) cy=decimal(y, 1) r="2.5" />
+            <circle cx=format!("{x:.1}") cy=format!("{y:.1}") r="2.5" />
         </svg>
     }
 }

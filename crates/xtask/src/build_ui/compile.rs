@@ -55,7 +55,7 @@ pub fn bindings(module: &Path, mode: Mode) -> Result<Bindings> {
     if directory.exists() {
         fs::remove_dir_all(&directory).with_context(|| format!("clearing {}", directory.display()))?;
     }
-    let mut output = Bindgen::new()
+    Bindgen::new()
         .input_path(module)
         .out_name(NAME)
         .web(true)?
@@ -63,25 +63,12 @@ pub fn bindings(module: &Path, mode: Mode) -> Result<Bindings> {
         .remove_producers_section(true)
         // The names of functions are a third of the module and only help to read a stack.
         .remove_name_section(mode == Mode::Release)
-        .generate_output()
+        .generate(&directory)
         .context("generating the bindings of the web app")?;
-    // Names with a hash each don't compress, and stand in the module as in the script: both get short ones.
-    let mut names = Vec::new();
-    for (number, import) in output.wasm_mut().imports.iter_mut().enumerate() {
-        let short = format!("i{number}");
-        names.push((std::mem::replace(&mut import.name, short.clone()), short));
-    }
-    output.emit(&directory).context("writing the bindings of the web app")?;
     let read = |name: String| fs::read(directory.join(&name)).with_context(|| format!("reading {name}"));
     let mut snippets = Vec::new();
     collect(&directory, "snippets", &mut snippets)?;
-    let mut javascript = String::from_utf8(read(format!("{NAME}.js"))?).context("the script is not UTF-8")?;
-    for (long, short) in names {
-        let (long, short) = (format!(" {long}: "), format!(" {short}: "));
-        ensure!(javascript.matches(&long).count() == 1, "the script defines{long}not once");
-        javascript = javascript.replace(&long, &short);
-    }
-    Ok(Bindings { javascript: javascript.into_bytes(), wasm: read(format!("{NAME}_bg.wasm"))?, snippets })
+    Ok(Bindings { javascript: read(format!("{NAME}.js"))?, wasm: read(format!("{NAME}_bg.wasm"))?, snippets })
 }
 
 fn collect(root: &Path, relative: &str, found: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
