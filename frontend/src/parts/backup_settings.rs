@@ -7,7 +7,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
 
-use super::field::{FieldErrors, FieldProblem, TextField};
+use super::field::{FieldErrors, FieldProblem, number_field};
 use super::problem::Problem;
 use super::retention_fields::RetentionFields;
 use super::retention_preview::{RetentionPreview, backups};
@@ -150,25 +150,9 @@ fn NewBackups(
             </header>
             <div class="fields">
                 <StorageField draft errors storages />
-                <TextField
-                    label="Compression level"
-                    pointer="/compression_level"
-                    value=draft.compression
-                    errors
-                    class="half"
-                    kind="number"
-                    hint="zstd, 1 to 19: higher is smaller and slower."
-                />
+                {number_field("Compression level", "/compression_level", draft.compression, errors, "half", "", "zstd, 1 to 19: higher is smaller and slower.")}
                 <Show when=move || increments.get()>
-                    <TextField
-                        label="Maximum chain length"
-                        pointer="/maximum_chain_length"
-                        value=draft.chain
-                        errors
-                        class="half"
-                        kind="number"
-                        hint="Backups in a row that need each other, the full one included. Then an incremental backup becomes a full one."
-                    />
+                    {number_field("Maximum chain length", "/maximum_chain_length", draft.chain, errors, "half", "", "Backups in a row that need each other, the full one included. Then an incremental backup becomes a full one.")}
                 </Show>
                 <Archiving draft errors capabilities />
             </div>

@@ -102,6 +102,19 @@ pub fn TextField(
     }
 }
 
+/// A number among others, of a form that has many: called, not mounted, so that it is compiled once.
+pub fn number_field(
+    label: &'static str,
+    pointer: &'static str,
+    value: RwSignal<String>,
+    errors: FieldErrors,
+    class: &'static str,
+    placeholder: &'static str,
+    hint: &'static str,
+) -> AnyView {
+    view! { <TextField label pointer value errors class kind="number" placeholder hint /> }.into_any()
+}
+
 /// A field whose lines are the items of an argument list.
 #[component]
 pub fn ArgumentsField(

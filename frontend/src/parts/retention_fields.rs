@@ -3,7 +3,7 @@
 use domain::BackupSettings;
 use leptos::prelude::*;
 
-use super::field::{FieldErrors, TextField};
+use super::field::{FieldErrors, number_field};
 use super::icon::Icon;
 use crate::state::backup_draft::BackupDraft;
 
@@ -42,46 +42,11 @@ pub fn RetentionFields(
                 <p>"A backup stays as long as any rule keeps it. A field that is empty is no rule."</p>
             </header>
             <div class="fields">
-                <TextField
-                    label="Keep days"
-                    pointer="/retention/keep_days"
-                    value=draft.days
-                    errors
-                    class="third"
-                    kind="number"
-                    placeholder=NO_RULE
-                    hint="Every backup, for so long."
-                />
-                <TextField
-                    label="Keep last"
-                    pointer="/retention/keep_last"
-                    value=draft.last
-                    errors
-                    class="third"
-                    kind="number"
-                    placeholder=NO_RULE
-                    hint="The newest full backups, with their increments."
-                />
-                <TextField
-                    label="Minimum good backups"
-                    pointer="/retention/minimum_good_backups"
-                    value=draft.minimum
-                    errors
-                    class="third"
-                    kind="number"
-                    hint="Full ones that stay, however old."
-                />
+                {number_field("Keep days", "/retention/keep_days", draft.days, errors, "third", NO_RULE, "Every backup, for so long.")}
+                {number_field("Keep last", "/retention/keep_last", draft.last, errors, "third", NO_RULE, "The newest full backups, with their increments.")}
+                {number_field("Minimum good backups", "/retention/minimum_good_backups", draft.minimum, errors, "third", "", "Full ones that stay, however old.")}
                 <Show when=move || had_window || offers_logs.get()>
-                    <TextField
-                        label="Point-in-time window, days"
-                        pointer="/retention/point_in_time_window_days"
-                        value=draft.window
-                        errors
-                        class="third"
-                        kind="number"
-                        placeholder=NO_RULE
-                        hint="Any moment of so many days can be restored."
-                    />
+                    {number_field("Point-in-time window, days", "/retention/point_in_time_window_days", draft.window, errors, "third", NO_RULE, "Any moment of so many days can be restored.")}
                 </Show>
             </div>
             <Calendar draft errors />
@@ -108,7 +73,7 @@ fn Calendar(draft: BackupDraft, errors: FieldErrors) -> impl IntoView {
                     .into_iter()
                     .zip(values)
                     .map(|((label, pointer, hint), value)| {
-                        view! { <TextField label pointer value errors class="third" kind="number" placeholder=NO_RULE hint /> }
+                        number_field(label, pointer, value, errors, "third", NO_RULE, hint)
                     })
                     .collect_view()}
             </div>
