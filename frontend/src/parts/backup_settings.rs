@@ -12,6 +12,7 @@ use super::problem::Problem;
 use super::retention_fields::RetentionFields;
 use super::retention_preview::{RetentionPreview, backups};
 use super::save_and_delete::SaveAndDelete;
+use super::show::Show;
 use super::skeleton::SkeletonLines;
 use crate::state::backup_draft::BackupDraft;
 use crate::state::failure::Failure;

@@ -10,6 +10,7 @@ use super::icon::Icon;
 use super::job_state::datastore_state;
 use super::menu::{Menu, MenuItem};
 use super::running_job::RunningJob;
+use super::show::Show;
 use super::sparkline::Sparkline;
 use super::time::{Ago, Time};
 use crate::state::address::use_open_job;

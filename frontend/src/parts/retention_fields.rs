@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::field::{FieldErrors, number_field};
 use super::icon::Icon;
+use super::show::Show;
 use crate::state::backup_draft::BackupDraft;
 
 const NO_RULE: &str = "no rule";

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::icon::Icon;
 use super::job_state::verdict_state;
 use super::problem::Problem;
+use super::show::Show;
 use super::skeleton::SkeletonLines;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
