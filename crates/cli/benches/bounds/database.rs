@@ -22,6 +22,12 @@ pub trait Database {
     /// `directory`.
     fn backup_tool(&self, manifest: &Manifest, directory: &Path) -> Result<Tool>;
 
+    /// Makes ready what the bare command of an increment needs of the full backup in `file`, in the directory of that file.
+    fn prepare_bare_increment(&self, file: &Path) -> Result<()>;
+
+    /// Changes a hundredth of the rows that lie beside each other, others each time, and leaves the server idle.
+    fn change_a_hundredth(&self, time: usize) -> Result<()>;
+
     /// The commands that turn `$FILE` into a data directory `$DIRECTORY` on which a server can be started.
     fn restore_script(&self) -> &'static str;
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use client::Client;
-use domain::{Backup, BackupCreate, Datastore, DatastoreCreate, DatastoreStatus, JobStatus, Manifest};
+use domain::{Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, DatastoreStatus, JobStatus, Manifest};
 use domain::{Restore, RestoreCreate, RestoreStatus, RestoreTarget};
 use uuid::Uuid;
 
@@ -62,8 +62,14 @@ impl ControlPlane {
 
     /// Starts a worker for it and waits until it has reported itself.
     pub async fn start_worker(&self) -> Result<Worker> {
+        self.start_worker_with(None).await
+    }
+
+    /// The same, with PostgreSQL's programs from elsewhere.
+    pub async fn start_worker_with(&self, programs: Option<&Path>) -> Result<Worker> {
         let started_at = chrono::Utc::now();
         let process = Command::new(PROGRAM)
+            .envs(programs.map(|programs| ("HOLDFAST_POSTGRESQL_BIN", programs)))
             .args(["--log", "warn", "worker", "--name", "bench", "--server", self.client.base()])
             .arg("--token-file")
             .arg(self.directory.join("worker.token"))
@@ -94,7 +100,12 @@ impl ControlPlane {
 
     /// Makes a full backup and tells how long the worker had it.
     pub async fn back_up(&self, datastore: &Datastore) -> Result<(Backup, Duration)> {
-        let asked = BackupCreate { method: None, backup_type: None };
+        self.back_up_as(datastore, BackupType::Full).await
+    }
+
+    /// Makes a backup of a type and tells how long the worker had it.
+    pub async fn back_up_as(&self, datastore: &Datastore, backup_type: BackupType) -> Result<(Backup, Duration)> {
+        let asked = BackupCreate { method: None, backup_type: Some(backup_type) };
         let mut backup = self.client.backup_create(datastore.id, &asked).await?;
         while !backup.status.is_final() {
             tokio::time::sleep(INTERVAL).await;
@@ -102,6 +113,9 @@ impl ControlPlane {
         }
         if backup.status != JobStatus::Completed {
             bail!("the backup of {} is {}: {:?}", datastore.name, backup.status, backup.error);
+        }
+        if backup.backup_type != backup_type {
+            bail!("the {backup_type} backup of {} became a {} one", datastore.name, backup.backup_type);
         }
         let (Some(started_at), Some(ended_at)) = (backup.started_at, backup.ended_at) else {
             bail!("the backup does not tell when it began and ended");

@@ -11,6 +11,7 @@
 mod bare;
 mod database;
 mod holdfast;
+mod increments;
 mod list;
 mod mariadb;
 mod postgresql;
@@ -34,7 +35,7 @@ pub struct Sizes {
     pub large_bytes: u64,
 }
 
-const PARTS: [&str; 6] = ["web-app", "list", "schedules", "retention", "postgresql", "mariadb"];
+const PARTS: [&str; 7] = ["web-app", "list", "schedules", "retention", "postgresql", "mariadb", "increments"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -45,6 +46,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// On each engine that makes increments.
+async fn increments(sizes: Sizes, table: &mut Table) -> Result<()> {
+    increments::measure(&mariadb::start()?, None, sizes, table).await?;
+    let postgresql = postgresql::start_18()?;
+    increments::measure(&postgresql, Some(postgresql.binaries()), sizes, table).await
 }
 
 async fn run() -> Result<ExitCode> {
@@ -69,7 +77,8 @@ async fn run() -> Result<ExitCode> {
             "schedules" => schedules::measure(&mut table).await,
             "retention" => retention::measure(&mut table),
             "postgresql" => server::measure(&postgresql::start()?, sizes, &mut table).await,
-            _ => server::measure(&mariadb::start()?, sizes, &mut table).await,
+            "mariadb" => server::measure(&mariadb::start()?, sizes, &mut table).await,
+            _ => increments(sizes, &mut table).await,
         };
         if let Err(error) = measured {
             unmeasured.push(format!("{part} could not be measured: {error:#}"));

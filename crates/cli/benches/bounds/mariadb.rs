@@ -32,6 +32,11 @@ pub fn start() -> Result<impl Database> {
     MariaDb::builder().setting("innodb-buffer-pool-size", "256M").setting("innodb-log-file-size", "256M").start()
 }
 
+fn wait_until_written(server: &MariaDb) {
+    let written = || server.sql(DIRTY_PAGES).is_ok_and(|pages| pages == "0");
+    testkit::wait_until("the changed pages are written", WRITING_LIMIT, written);
+}
+
 impl Database for MariaDb {
     fn title(&self) -> &'static str {
         Engine::Mariadb.title()
@@ -63,8 +68,7 @@ impl Database for MariaDb {
         }
         // Otherwise the backups would hold the log of the pages that are still to be written.
         self.sql("set global innodb_max_dirty_pages_pct = 0; set global innodb_max_dirty_pages_pct_lwm = 0")?;
-        let written = || self.sql(DIRTY_PAGES).is_ok_and(|pages| pages == "0");
-        testkit::wait_until("the changed pages are written", WRITING_LIMIT, written);
+        wait_until_written(self);
         Ok(())
     }
 
@@ -80,6 +84,20 @@ impl Database for MariaDb {
             arguments: first.into_iter().chain(arguments.iter().map(Into::into)).collect(),
             environment: Vec::new(),
         })
+    }
+
+    fn prepare_bare_increment(&self, _: &Path) -> Result<()> {
+        Ok(())
+    }
+
+    fn change_a_hundredth(&self, time: usize) -> Result<()> {
+        self.sql(&format!(
+            "set @hundredth = (select max(id) div 100 from bench.readings);
+            set sql_log_bin = 0;
+            update bench.readings set sensor = sensor + 1 where id between @hundredth * {time} and @hundredth * ({time} + 1)"
+        ))?;
+        wait_until_written(self);
+        Ok(())
     }
 
     fn restore_script(&self) -> &'static str {

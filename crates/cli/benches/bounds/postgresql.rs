@@ -1,8 +1,9 @@
 //! A PostgreSQL with a table of readings.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use domain::{DatastoreCreate, Engine, Manifest, Secret, Service};
 use testkit::Postgres;
 
@@ -23,6 +24,17 @@ pub fn start() -> Result<impl Database> {
         .setting("autovacuum", "off")
         .setting("max_wal_size", "4GB")
         .setting("shared_buffers", "128MB")
+        .start()
+}
+
+/// One of a version that makes increments.
+pub fn start_18() -> Result<Postgres> {
+    Postgres::builder()
+        .version_18()
+        .setting("autovacuum", "off")
+        .setting("max_wal_size", "4GB")
+        .setting("shared_buffers", "128MB")
+        .setting("summarize_wal", "on")
         .start()
 }
 
@@ -70,6 +82,24 @@ impl Database for Postgres {
                 ("PGPASSWORD", self.backup_password.clone().into()),
             ],
         })
+    }
+
+    fn prepare_bare_increment(&self, file: &Path) -> Result<()> {
+        let directory = file.parent().context("no parent")?;
+        let script = r#"zstd -qdc "$FILE" | tar -x -O backup_manifest > backup_manifest"#;
+        let mut shell = Command::new("bash");
+        shell.args(["-e", "-o", "pipefail", "-c", script]).env("FILE", file).current_dir(directory);
+        ensure!(shell.status().context("run bash")?.success(), "there is no manifest in {}", file.display());
+        Ok(())
+    }
+
+    fn change_a_hundredth(&self, time: usize) -> Result<()> {
+        self.sql(&format!(
+            "update readings set sensor = sensor + 1
+            where id between (select max(id) / 100 * {time} from readings) and (select max(id) / 100 * ({time} + 1) from readings);
+            checkpoint"
+        ))
+        .map(drop)
     }
 
     fn restore_script(&self) -> &'static str {
