@@ -271,14 +271,14 @@ test("run now makes a backup, which is the last run", async ({ page, request }) 
   await expectJobDone(page);
   await jobPanel(page).getByRole("button", { name: "Close job" }).click();
 
-  await expect(row.locator('[data-label="Last run"]')).toHaveText(/^Completed\s*\d+-\d+-\d+ \d+:\d+:\d+$/);
+  await expect(row.locator('[data-label="Last run"]')).toHaveText(/^Completed\s*Backup \d+\s*\d{4}-\d+-\d+ \d+:\d+:\d+$/);
   await row.getByRole("button", { name: /^Backup \d+$/ }).click();
   await expect(title).toHaveText(backup);
   await jobPanel(page).getByRole("button", { name: "Close job" }).click();
 
   await row.getByRole("button", { name: "Runs of the full schedule" }).click();
   const runs = page.getByRole("region", { name: "Newest runs" }).getByRole("listitem");
-  await expect(runs).toHaveText([/^\d+-\d+-\d+ \d+:\d+:\d+\s*Completed\s*$/]);
+  await expect(runs).toHaveText([/^\d+-\d+-\d+ \d+:\d+:\d+\s*Completed\s*Backup \d+$/]);
   await expect(page.getByRole("region", { name: "Next runs" }).getByRole("row")).toHaveCount(6);
 });
 
