@@ -127,7 +127,11 @@ impl KeyValueBuilder {
             source
         } else {
             let copy = instance.root.join("etc").join(format!("{}-server", self.name));
-            std::fs::copy(&source, &copy).with_context(|| format!("copy {}", source.display()))?;
+            // By another process: a copy that this one wrote may still be open in a child that is just being started, and the
+            // kernel refuses to run such a file.
+            let mut cp = Command::new("cp");
+            cp.arg("--").arg(&source).arg(&copy);
+            command::run(cp)?;
             copy
         };
         let server = KeyValueServer {

@@ -264,7 +264,7 @@ fn a_schedule_on_the_wire_is_as_documented() {
             "created_at": "2026-11-22T08:30:15Z",
             "updated_at": "2026-11-22T08:30:15Z",
             "next_run_at": "2026-11-23T05:00:00Z",
-            "last_run": {"at": "2026-11-22T08:30:15Z", "backup_id": null, "status": "missed"},
+            "last_run": {"at": "2026-11-22T08:30:15Z", "backup_id": null, "backup_number": null, "status": "missed"},
         })
     );
     assert_eq!(schedule.etag(), "\"3\"");

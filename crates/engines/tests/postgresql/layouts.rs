@@ -26,6 +26,9 @@ fn owner_name(server: &Postgres) -> String {
     nix::unistd::User::from_uid(owner(server).uid.into()).unwrap().unwrap().name
 }
 
+/// Held while a test has servers of our own: each of these tests ends by stopping all that there are.
+static OWN_SERVERS: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A server of our own, as the data's owner.
 fn launch(server: &Postgres, arguments: &[&str]) {
     let program = server.binaries().join("postgres").display().to_string();
@@ -84,6 +87,7 @@ async fn the_manifests_commands_restore_by_hand() {
 /// Debian keeps the configuration in `/etc/postgresql`: the data directory holds none.
 #[tokio::test]
 async fn configuration_outside_the_data_directory_stays_there() {
+    let _alone = OWN_SERVERS.lock().await;
     let server = Postgres::start().unwrap();
     server.sql("create table t as select 42 as answer").unwrap();
     server.stop().unwrap();
@@ -216,6 +220,7 @@ async fn f68_a_staged_server_keeps_to_itself() {
 
 #[tokio::test]
 async fn a_standby_is_backed_up_but_not_restored_in_place() {
+    let _alone = OWN_SERVERS.lock().await;
     let primary = Postgres::start().unwrap();
     primary.sql("create table t as select 42 as answer").unwrap();
     let stored = back_up(&primary).await;
