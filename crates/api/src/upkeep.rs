@@ -16,7 +16,7 @@ use crate::state::{State, now};
 
 const ROUND: Duration = Duration::from_secs(5);
 /// How often retention is planned where the last plan left nothing to delete.
-const PLANNED_EVERY: Duration = Duration::from_secs(600);
+const PLANNED_EVERY: Duration = Duration::from_secs(3600);
 /// How often a storage is swept.
 const SWEPT_EVERY: TimeDelta = TimeDelta::hours(24);
 

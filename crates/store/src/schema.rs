@@ -239,4 +239,4 @@ diesel::joinable!(schedule_runs -> schedules (schedule_id));
 diesel::joinable!(upkeep -> datastores (datastore_id));
 diesel::joinable!(backup_settings -> datastores (datastore_id));
 diesel::allow_tables_to_appear_in_same_query!(schedules, schedule_runs);
-diesel::allow_tables_to_appear_in_same_query!(datastores, upkeep, backup_settings);
+diesel::allow_tables_to_appear_in_same_query!(datastores, upkeep, backup_settings, backup_totals);

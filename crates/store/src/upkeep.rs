@@ -12,7 +12,7 @@ use crate::connection::AnyConnection;
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::condition;
 use crate::jobs::create::{NewJob, insert};
-use crate::schema::{backup_settings, backups, datastores, jobs, upkeep};
+use crate::schema::{backup_settings, backup_totals, backups, datastores, jobs, upkeep};
 use crate::transaction::Transaction;
 use crate::{Store, StoreError, storages};
 
@@ -127,7 +127,7 @@ impl Store {
         })
     }
 
-    /// When each datastore was last looked after.
+    /// When each datastore that has backups was last looked after; of the others nothing is stored.
     pub fn upkeep_list(&self) -> Result<Vec<Upkeep>, StoreError> {
         self.read(|connection| {
             let rows: Vec<UpkeepRow> = datastores::table
@@ -140,6 +140,7 @@ impl Store {
                     upkeep::retained_at.nullable(),
                     upkeep::swept_at.nullable(),
                 ))
+                .filter(datastores::id.eq_any(backup_totals::table.select(backup_totals::datastore_id)))
                 .order(datastores::id.asc())
                 .load(connection)?;
             rows.into_iter().map(UpkeepRow::into_upkeep).collect()

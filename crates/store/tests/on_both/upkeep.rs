@@ -18,9 +18,10 @@ on_both! {
         let new = BackupSettings { compression_level: 9, retention, ..read() };
         fixture.store.backup_settings_put(datastore.id, &new, after(5)).unwrap();
         assert_eq!(read(), new);
+        assert_eq!(fixture.store.upkeep_list().unwrap(), [], "nothing is stored of it");
+        fixture.backup(datastore.id);
         let upkeep = fixture.store.upkeep_list().unwrap().remove(0);
         assert_eq!((upkeep.settings_at, upkeep.retained_at, upkeep.swept_at), (Some(after(5)), Some(after(5)), None));
-        fixture.backup(datastore.id);
         let Task::Backup { backup, .. } = fixture.claim(after(6)).task else { panic!("no backup") };
         assert_eq!(backup.compression_level, 9);
     }
