@@ -62,7 +62,8 @@ fn last_run(schedule: &Schedule) -> AnyView {
     let Some(run) = &schedule.last_run else { return view! { <span class="muted">"–"</span> }.into_any() };
     let (at, number, backup) = (run.at, run.backup_number, run.backup_id);
     view! {
-        <div class="row">{run_state(run.status)} {backup_of_run(number, backup)}</div>
+        <div>{run_state(run.status)}</div>
+        <div>{backup_of_run(number, backup)}</div>
         <span class="cell-sub"><Time at /></span>
     }
     .into_any()
