@@ -15,6 +15,7 @@ use store::{DatastoreFilter, PageRequest, Store, StoreError};
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::storages::storage_of_field;
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::inspection::{inspect_draft, inspect_registered};
@@ -231,14 +232,7 @@ async fn check_references(
     }
     let found = match storage {
         None => state.read(|store| store.storage_default()).await?,
-        Some(id) => {
-            let find = move |store: &Store| match store.storage_get(id) {
-                Err(StoreError::NotFound { .. }) => Ok(None),
-                found => found.map(Some),
-            };
-            let missing = || ApiProblem::invalid_field("/storage_id", "there is no such storage");
-            state.read(find).await?.ok_or_else(missing)?
-        }
+        Some(id) => storage_of_field(state, id).await?,
     };
     Ok(found.id)
 }

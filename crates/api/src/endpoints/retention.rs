@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, post, put};
 use domain::retention::{ClockFacts, RetentionPlan, RetentionPolicy};
 use domain::{Backup, BackupHold, BackupSettings, Job, Problem};
 
+use super::storages::storage_of_field;
 use crate::extract::{Body, Id};
 use crate::idempotency::{Answer, answer_once};
 use crate::problem::ApiProblem;
@@ -48,14 +49,7 @@ pub(crate) async fn backup_settings_put(
     if !errors.is_empty() {
         return Err(ApiProblem::invalid(errors));
     }
-    let storage_id = settings.storage_id;
-    let known = move |store: &store::Store| match store.storage_get(storage_id) {
-        Err(store::StoreError::NotFound { .. }) => Ok(false),
-        found => found.map(|_| true),
-    };
-    if !state.read(known).await? {
-        return Err(ApiProblem::invalid_field("/storage_id", "there is no such storage"));
-    }
+    storage_of_field(&state, settings.storage_id).await?;
     Ok(Json(state.change(move |store| store.backup_settings_put(id, &settings, now())).await?))
 }
 

@@ -7,25 +7,12 @@ use domain::{
     Backup, Page, PreviewRequest, PreviewResponse, Problem, Schedule, ScheduleCreate, SchedulePatch, ScheduleRun,
     ScheduleSettings,
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
-use crate::paging::page_of;
+use crate::paging::{PageQuery, page_of};
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
-
-#[derive(Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub(crate) struct PageQuery {
-    /// How many items a page has.
-    #[param(minimum = 1, maximum = 200, default = 50)]
-    limit: Option<u32>,
-    /// The `next_cursor` of the page before.
-    cursor: Option<String>,
-}
 
 /// List a datastore's schedules
 ///

@@ -4,6 +4,9 @@ use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
 use domain::{Page, Storage, StorageCreate, StoragePatch};
 
+use store::{Store, StoreError};
+use uuid::Uuid;
+
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::paging::{PageQuery, page_of};
@@ -93,4 +96,17 @@ pub(crate) async fn storage_delete(state: State, id: Id) -> Result<HttpResponse,
     let id = id.into_inner();
     state.change(move |store| store.storage_delete(id, now())).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// The storage that a field `storage_id` names.
+///
+/// # Errors
+/// The bad field, when there is no such storage.
+pub(super) async fn storage_of_field(state: &State, id: Uuid) -> Result<Storage, ApiProblem> {
+    let find = move |store: &Store| match store.storage_get(id) {
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        found => found.map(Some),
+    };
+    let missing = || ApiProblem::invalid_field("/storage_id", "there is no such storage");
+    state.read(find).await?.ok_or_else(missing)
 }
