@@ -1,7 +1,7 @@
 //! Connections to either database, and the pool that keeps them. The pool reaches a PostgreSQL that was down again by
 //! itself: a broken connection is thrown away when it comes back, and a dead one when it is taken. // F-20
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::R2D2Connection;
@@ -22,6 +22,9 @@ pub type Pool = diesel::r2d2::Pool<Connector>;
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// SQLite has one writer at a time, so more connections only help readers.
 const MAX_CONNECTIONS: u32 = 12;
+/// As `busy_timeout` in [`SQLITE_SETTINGS`].
+const SQLITE_BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const SQLITE_RETRY_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Which database, and where.
 #[derive(Debug, Clone)]
@@ -89,6 +92,23 @@ fn with_timeouts(url: &str) -> String {
 const SQLITE_SETTINGS: &str = "pragma busy_timeout = 5000; pragma journal_mode = wal; pragma synchronous = full; \
      pragma foreign_keys = on; pragma cache_size = -16000; pragma journal_size_limit = 67108864;";
 
+/// Two connections that turn a new file to write-ahead logging at once both hold a read lock when they ask for the write
+/// lock. SQLite then refuses one of them at once, past its busy timeout (C interface, "sqlite3_busy_handler": the handler
+/// is not invoked where waiting would be a deadlock), so waiting is ours. // F-27
+fn configure_sqlite(connection: &mut SqliteConnection) -> diesel::QueryResult<()> {
+    let deadline = Instant::now() + SQLITE_BUSY_TIMEOUT;
+    loop {
+        match connection.batch_execute(SQLITE_SETTINGS) {
+            Err(error) if is_locked(&error) && Instant::now() < deadline => std::thread::sleep(SQLITE_RETRY_INTERVAL),
+            configured => return configured,
+        }
+    }
+}
+
+fn is_locked(error: &diesel::result::Error) -> bool {
+    matches!(error, diesel::result::Error::DatabaseError(_, information) if information.message() == "database is locked")
+}
+
 /// No statement of ours takes long; one that does is stuck behind something, and the caller shall hear of it.
 const POSTGRES_SETTINGS: &str = "set statement_timeout = '15s'; set lock_timeout = '10s'; \
      set idle_in_transaction_session_timeout = '30s'; set client_min_messages = warning";
@@ -106,7 +126,7 @@ impl diesel::r2d2::ManageConnection for Connector {
             }
             Self::Sqlite { path } => {
                 let mut connection = SqliteConnection::establish(path).map_err(ConnectError::Connect)?;
-                connection.batch_execute(SQLITE_SETTINGS).map_err(ConnectError::Configure)?;
+                configure_sqlite(&mut connection).map_err(ConnectError::Configure)?;
                 Ok(AnyConnection::Sqlite(connection))
             }
         }
