@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::worker::WorkerIdentity;
 use crate::{
-    Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, Method, Progress, Restore, RestorePlan,
+    Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, LogPoint, Method, Progress, Restore, RestorePlan,
     Secret, Service, StorageAccess,
 };
 
@@ -26,6 +26,8 @@ pub struct DatastoreAccess {
     pub service: Service,
     /// The identity that the server had when it was registered, where known. // F-54
     pub server_identity: Option<String>,
+    /// The branch of its logs that the server writes now (see [`crate::log_archive`]).
+    pub log_branch: String,
 }
 
 /// `POST /worker/jobs/claim`
@@ -228,5 +230,7 @@ pub struct BackupSummary {
     pub engine_version: String,
     pub log_position: Option<String>,
     pub server_identity: Option<String>,
+    /// Where replaying logs on it begins; null where the engine has none.
+    pub log_point: Option<LogPoint>,
     pub encrypted: bool,
 }

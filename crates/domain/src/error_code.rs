@@ -98,6 +98,11 @@ error_codes! {
     PitrTimeInFuture => "pitr_time_in_future", 422, Never, "The stop time is in the future", "Choose a time that has passed.";
     PitrTimeBeforeBackup => "pitr_time_before_backup", 422, Never, "The stop time is before the backup's end", "Choose a later time or an older backup.";
     PitrTimeNotCovered => "pitr_time_not_covered", 422, Never, "No logs cover the stop time", "Choose one of the nearest covered times.";
+    PitrTimeAmbiguous => "pitr_time_ambiguous", 422, Never, "The stop names no single point in the log", "Choose a whole second, or one of that second's transactions.";
+    PitrPositionNotCovered => "pitr_position_not_covered", 422, Never, "The stop position is not in the archived logs", "Choose a position that the logs after the backup hold.";
+    PitrTargetNotReached => "pitr_target_not_reached", 502, WithBackoff, "The replay did not reach its stop", "The old data is in place. Choose an earlier time; read the log for what is wrong with the archived logs.";
+    LogGap => "log_gap", 409, AfterFix, "Logs are missing", "Make a full backup: point-in-time recovery begins anew with it.";
+    LogConflict => "log_conflict", 409, AfterFix, "The server's log is not the one that was archived", "If the server was rebuilt or its logs were reset, switch log archiving off and on again and make a full backup.";
     TargetNotSupported => "target_not_supported", 422, Never, "This restore target is not supported yet", "Restore in place.";
     BackupNotRestorable => "backup_not_restorable", 409, Never, "The backup can't be restored", "Choose a completed backup.";
     ConfirmationMismatch => "confirmation_mismatch", 422, AfterFix, "The confirmation does not match", "Type the datastore's name exactly.";

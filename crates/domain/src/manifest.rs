@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{BackupType, Engine, Method};
+use crate::{BackupType, Engine, LogPoint, Method};
 
 /// The newest format that this version writes and reads. 2 has increments, which a reader of 1 would take for full
 /// backups, and streams that a restore leaves aside.
@@ -39,6 +39,9 @@ pub struct Manifest {
     pub started_at: DateTime<Utc>,
     pub ended_at: DateTime<Utc>,
     pub log_position: Option<String>,
+    /// Where replaying archived logs on it begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_point: Option<LogPoint>,
     /// The tool's argument list, without secrets.
     pub command_line: Vec<String>,
     /// The line by which the tool said that it was done.
@@ -93,6 +96,7 @@ pub struct StreamRecord {
 
 /// One object, called a volume: whole zstd frames.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ObjectRecord {
     /// Relative to the manifest's folder, such as `base.000.tar.zst`.
     pub key: String,

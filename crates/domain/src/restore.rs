@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::named_enum;
-use crate::{JobError, Progress};
+use crate::{JobError, Progress, StopPosition};
 
 /// How long the replaced data is kept for an undo, in hours.
 pub const UNDO_HOURS: i64 = 24;
@@ -57,8 +57,14 @@ pub struct Restore {
     /// The number of that backup.
     pub backup_number: i64,
     pub target: RestoreTarget,
-    /// Up to which instant the logs were replayed; null: exactly the backup.
-    pub pitr_stop_time: Option<DateTime<Utc>>,
+    /// Up to which instant logs are replayed, or `latest`; null: exactly the backup, or up to a position.
+    pub pitr_stop_time: Option<String>,
+    /// Up to which place in the log logs are replayed.
+    pub pitr_stop_position: Option<StopPosition>,
+    /// Where the replay stopped, in the engine's own notation; null before that, and without a replay.
+    pub reached_position: Option<String>,
+    /// When the last replayed transaction was committed.
+    pub reached_commit_at: Option<DateTime<Utc>>,
     pub status: RestoreStatus,
     pub phase: RestorePhase,
     /// The job that does it.
@@ -84,8 +90,9 @@ pub struct RestoreCreate {
     /// A time, or `latest`; exactly the backup when null or left out.
     #[serde(default)]
     pub pitr_stop_time: Option<String>,
-    /// A position in the engine's own notation; not both this and a time.
+    /// A place in the log, in the engine's own notation; not both this and a time.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<StopPosition>))]
     pub pitr_stop_position: Option<serde_json::Value>,
     /// The datastore's name, typed by the person; required in place.
     #[serde(default)]

@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
+use domain::log_archive::LogScan;
 use domain::{BackupType, Engine, ErrorCode, Inspection, LogLevel, Manifest, Method};
 use process::{Credentials, Signal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
+use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached, no_logs};
 
 /// Takes lines for the job's log. They are redacted before they come here.
 pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
@@ -76,6 +78,8 @@ pub struct BackupFacts {
     pub server_identity: Option<String>,
     /// Where in the server's log the backup stands, in the engine's own notation.
     pub log_position: Option<String>,
+    /// Where replaying the server's log on it begins, where the server keeps one.
+    pub log_start: Option<LogStart>,
     /// The tool's argument list, without secrets.
     pub command_line: Vec<String>,
     pub completion_mark: String,
@@ -186,6 +190,34 @@ pub trait Driver: Send + Sync {
     /// Puts the configuration files in place; called with the live server stopped, right before the switch.
     /// `restore_configuration` false takes the live server's ([`ConfigurationSource::Live`]).
     async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError>;
+
+    /// Starts to receive the server's log as it grows.
+    ///
+    /// # Errors
+    /// What keeps it from beginning: an unreachable server, a missing grant or setting, a log that is not there any more.
+    async fn receive_logs(&self, request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
+        Err(no_logs(request.datastore.engine))
+    }
+
+    /// Takes back what the server keeps for a receiver, such as a replication slot. Asking again changes nothing.
+    async fn end_receiving(&self, _: &DatastoreAccess, _: &CancellationToken) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    /// Replays archived log on the prepared files in the staging directory up to a stop, and leaves them as
+    /// [`Driver::prepare`] does. // F-66
+    ///
+    /// # Errors
+    /// When the stop is not in the log, when it names no single point (`pitr_time_ambiguous`), or when what was reached is not
+    /// what was to be reached.
+    async fn replay(&self, staging: &Staging, _: &LogReplay) -> Result<Reached, EngineError> {
+        Err(no_logs(staging.datastore.engine))
+    }
+
+    /// Lists what transactions in archived log did.
+    async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
+        Err(no_logs(request.engine))
+    }
 
     /// Asks the live server whether it answers and takes logins. Used to wait for it after a start.
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError>;

@@ -6,6 +6,7 @@
 mod data_directory;
 mod driver;
 mod error;
+mod logs;
 mod mariadb;
 mod postgresql;
 mod private_directory;
@@ -20,6 +21,7 @@ pub use driver::{
     StreamSpec, Unpack,
 };
 pub use error::EngineError;
+pub use logs::{LogFile, LogLook, LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached};
 pub use postgresql::look_for_postgresql_in;
 
 use domain::Engine;

@@ -11,6 +11,7 @@ pub use list::DatastoreFilter;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use domain::log_archive::FIRST_BRANCH;
 use domain::assignment::DatastoreAccess;
 use domain::{
     Capabilities, Datastore, DatastoreCreate, DatastorePatch, DatastoreStatus, EventKind, Inspection, JobStatus,
@@ -66,6 +67,7 @@ impl Store {
                 data_size_bytes: None,
                 created_at: micros(now),
                 updated_at: micros(now),
+                log_branch: FIRST_BRANCH.to_owned(),
                 id: text,
             };
             let insert = diesel::insert_into(datastores::table).values(&row);

@@ -6,7 +6,7 @@ mod begin;
 pub use begin::RestoreRequest;
 
 use diesel::prelude::*;
-use domain::{Page, Restore, RestoreStatus};
+use domain::{Page, RecoveryStop, Restore, RestoreStatus};
 use uuid::Uuid;
 
 use crate::backups::row::progress_of;
@@ -31,7 +31,6 @@ pub(crate) struct RestoreRow {
     pub backup_id: String,
     pub backup_number: i64,
     pub target: String,
-    pub pitr_stop_time: Option<i64>,
     pub restore_configuration: bool,
     pub status: String,
     pub phase: String,
@@ -43,17 +42,29 @@ pub(crate) struct RestoreRow {
     pub undo_until: Option<i64>,
     pub error_code: Option<String>,
     pub error_detail: Option<String>,
+    pub stop: Option<String>,
+    pub reached_position: Option<String>,
+    pub reached_at: Option<i64>,
+    pub replaced_branch: Option<String>,
 }
 
 impl RestoreRow {
     pub fn into_restore(self, progress: Option<domain::Progress>) -> Result<Restore, StoreError> {
+        let stop: Option<RecoveryStop> =
+            self.stop.as_deref().map(|stop| from_json("restores.stop", stop)).transpose()?;
         Ok(Restore {
             id: uuid("restores.id", &self.id)?,
             datastore_id: uuid("restores.datastore_id", &self.datastore_id)?,
             backup_id: uuid("restores.backup_id", &self.backup_id)?,
             backup_number: self.backup_number,
             target: from_json("restores.target", &self.target)?,
-            pitr_stop_time: self.pitr_stop_time.map(time),
+            pitr_stop_time: stop.as_ref().and_then(RecoveryStop::time_text),
+            pitr_stop_position: match stop {
+                Some(RecoveryStop::Position { position }) => Some(position),
+                _ => None,
+            },
+            reached_position: self.reached_position,
+            reached_commit_at: self.reached_at.map(time),
             status: word("restores.status", &self.status)?,
             phase: word("restores.phase", &self.phase)?,
             job_id: uuid("restores.job_id", &self.job_id)?,

@@ -48,6 +48,7 @@ diesel::table! {
         data_size_bytes -> Nullable<BigInt>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        log_branch -> Text,
     }
 }
 
@@ -120,6 +121,7 @@ diesel::table! {
         error_code -> Nullable<Text>,
         error_detail -> Nullable<Text>,
         held -> Nullable<Text>,
+        log_point -> Nullable<Text>,
     }
 }
 
@@ -140,13 +142,47 @@ diesel::table! {
 }
 
 diesel::table! {
+    log_archivers (datastore_id) {
+        datastore_id -> Text,
+        worker -> Nullable<Text>,
+        epoch -> BigInt,
+        lease_until -> Nullable<BigInt>,
+        status -> Text,
+        error_code -> Nullable<Text>,
+        error_detail -> Nullable<Text>,
+        complete_until -> Nullable<BigInt>,
+        lag_bytes -> Nullable<BigInt>,
+        warnings -> Text,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    log_segments (datastore_id, incarnation, name) {
+        datastore_id -> Text,
+        incarnation -> Text,
+        start_position -> BigInt,
+        end_position -> BigInt,
+        name -> Text,
+        storage_id -> Text,
+        closed -> Bool,
+        first_commit_at -> Nullable<BigInt>,
+        last_commit_at -> Nullable<BigInt>,
+        gap_before -> Nullable<Text>,
+        missing -> Bool,
+        objects -> Text,
+        size_bytes -> BigInt,
+        archived_at -> BigInt,
+    }
+}
+
+diesel::table! {
     restores (id) {
         id -> Text,
         datastore_id -> Text,
         backup_id -> Text,
         backup_number -> BigInt,
         target -> Text,
-        pitr_stop_time -> Nullable<BigInt>,
         restore_configuration -> Bool,
         status -> Text,
         phase -> Text,
@@ -158,6 +194,10 @@ diesel::table! {
         undo_until -> Nullable<BigInt>,
         error_code -> Nullable<Text>,
         error_detail -> Nullable<Text>,
+        stop -> Nullable<Text>,
+        reached_position -> Nullable<Text>,
+        reached_at -> Nullable<BigInt>,
+        replaced_branch -> Nullable<Text>,
     }
 }
 

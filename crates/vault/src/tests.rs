@@ -95,6 +95,7 @@ fn manifest_of(number: u128, streams: &[StreamRecord]) -> Manifest {
         engine: Engine::Postgresql,
         engine_version: "15.18".to_owned(),
         server_identity: None,
+        log_point: None,
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,

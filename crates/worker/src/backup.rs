@@ -4,8 +4,9 @@ use std::path::Path;
 
 use chrono::Utc;
 use domain::assignment::{BackupSummary, BackupTask, DatastoreAccess, TaskResult};
+use domain::log_archive::incarnation;
 use domain::manifest::{FORMAT_VERSION, StreamRecord, backup_folder};
-use domain::{BackupType, ErrorCode, JobError, Manifest, StorageAccess, format};
+use domain::{BackupType, ErrorCode, JobError, LogPoint, Manifest, StorageAccess, format};
 use engines::{BackupFacts, BackupRequest, EngineError, Parent};
 use vault::{BackupWriter, Vault, VaultError, WriteOptions};
 
@@ -219,6 +220,10 @@ fn manifest_of(
         started_at,
         ended_at: Utc::now(),
         log_position: facts.log_position,
+        log_point: facts.log_start.map(|start| LogPoint {
+            incarnation: incarnation(&start.stream, &datastore.log_branch),
+            position: start.position,
+        }),
         command_line: facts.command_line,
         completion_mark: facts.completion_mark,
         streams,
@@ -252,6 +257,7 @@ fn summary_of(manifest: &Manifest) -> BackupSummary {
         engine_version: manifest.engine_version.clone(),
         log_position: manifest.log_position.clone(),
         server_identity: manifest.server_identity.clone(),
+        log_point: manifest.log_point.clone(),
         encrypted: false,
     }
 }

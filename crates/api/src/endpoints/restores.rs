@@ -92,7 +92,7 @@ pub(crate) async fn backup_restore(
         restore_refusal::check(&backup, &datastore, &value, now())?;
         let request = store::RestoreRequest {
             target: value.target,
-            pitr_stop_time: None,
+            stop: None,
             restore_configuration: value.restore_configuration,
         };
         let restore = state.change(move |store| store.restore_create(id, &request, now())).await?;

@@ -244,6 +244,7 @@ pub fn success(task: &Task) -> Outcome {
                 engine_version: "15.18".into(),
                 log_position: Some("0/3000028".into()),
                 server_identity: Some("7512345678901234567".into()),
+                log_point: None,
                 encrypted: false,
             },
         },

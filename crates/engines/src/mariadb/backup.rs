@@ -254,6 +254,7 @@ impl Running {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
             log_position: position.map(|position| position.to_string()),
+            log_start: None,
             command_line,
             completion_mark,
             // The server makes its redo log anew when it starts.

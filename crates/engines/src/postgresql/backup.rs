@@ -261,6 +261,7 @@ impl RunningBackup for BaseBackup {
             engine_version: self.before.short_version(),
             server_identity: Some(self.before.system_identifier.clone()),
             log_position: Some(format!("{start} … {end}, timeline {timeline}")),
+            log_start: None,
             command_line: std::iter::once(TOOL)
                 .chain(ARGUMENTS)
                 .map(str::to_owned)

@@ -32,6 +32,7 @@ pub fn access(engine: Engine, port: u16) -> DatastoreAccess {
         data_directory: None,
         service: Service::Command { start: vec!["/bin/true".into()], stop: vec!["/bin/true".into()], status: None },
         server_identity: None,
+        log_branch: "origin".into(),
     }
 }
 
@@ -106,6 +107,7 @@ pub fn manifest(access: &DatastoreAccess, method: Method, facts: &BackupFacts) -
         engine: access.engine,
         engine_version: facts.engine_version.clone(),
         server_identity: facts.server_identity.clone(),
+        log_point: None,
         method,
         backup_type: BackupType::Full,
         parent_id: None,

@@ -36,6 +36,7 @@ pub fn access(server: &Postgres) -> DatastoreAccess {
             status: Some(server.status_command()),
         },
         server_identity: None,
+        log_branch: "origin".into(),
     }
 }
 
@@ -133,6 +134,7 @@ pub fn manifest(facts: &BackupFacts) -> Manifest {
         engine: Engine::Postgresql,
         engine_version: facts.engine_version.clone(),
         server_identity: facts.server_identity.clone(),
+        log_point: None,
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,

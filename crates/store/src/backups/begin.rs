@@ -123,6 +123,7 @@ pub fn insert_backup(
         original_size_bytes: None,
         engine_version: None,
         log_position: None,
+        log_point: None,
         server_identity: None,
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),

@@ -39,6 +39,7 @@ pub struct BackupRow {
     pub error_code: Option<String>,
     pub error_detail: Option<String>,
     pub held: Option<String>,
+    pub log_point: Option<String>,
 }
 
 pub fn find(connection: &mut AnyConnection, id: &str) -> Result<BackupRow, StoreError> {

@@ -39,6 +39,7 @@ pub struct DatastoreRow {
     pub data_size_bytes: Option<i64>,
     pub created_at: i64,
     pub updated_at: i64,
+    pub log_branch: String,
 }
 
 /// Where a datastore's password is sealed.
@@ -116,6 +117,7 @@ impl DatastoreRow {
             username: self.username,
             data_directory: self.data_directory.or(self.detected_data_directory),
             server_identity: self.server_identity,
+            log_branch: self.log_branch,
         })
     }
 }

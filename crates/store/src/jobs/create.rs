@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use domain::log_archive::FIRST_BRANCH;
 use domain::assignment::DatastoreAccess;
 use domain::job::JobState;
 use domain::{DatastoreCreate, Job, JobKind, Service};
@@ -129,6 +130,7 @@ impl Store {
             data_directory: draft.data_directory.clone(),
             service: draft.service.clone().unwrap_or(Service::None),
             server_identity: None,
+            log_branch: FIRST_BRANCH.to_owned(),
         };
         let access = to_json("jobs.input", &access)?;
         self.write(now, |transaction| {

@@ -170,6 +170,7 @@ fn settle_backup(
         diesel::update(of_job).set(backups::parent_id.eq(None::<String>)).execute(transaction.connection)?;
     }
     if let Some(TaskResult::Backup { summary }) = result {
+        let log_point = summary.log_point.as_ref().map(|point| to_json("backups.log_point", point)).transpose()?;
         // In one statement with the size: the totals' triggers see both.
         diesel::update(of_job)
             .set((
@@ -180,6 +181,7 @@ fn settle_backup(
                 backups::engine_version.eq(&summary.engine_version),
                 backups::log_position.eq(&summary.log_position),
                 backups::server_identity.eq(&summary.server_identity),
+                backups::log_point.eq(log_point),
                 backups::encrypted.eq(summary.encrypted),
             ))
             .execute(transaction.connection)?;

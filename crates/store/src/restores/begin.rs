@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::{Job, JobKind, Restore, RestorePhase, RestoreStatus, RestoreTarget};
+use domain::{Job, JobKind, Restore, RestorePhase, RestoreStatus, RestoreTarget, RecoveryStop};
 use uuid::Uuid;
 
 use crate::backups::begin::require_whole;
@@ -19,7 +19,8 @@ use crate::{Store, StoreError};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreRequest {
     pub target: RestoreTarget,
-    pub pitr_stop_time: Option<DateTime<Utc>>,
+    /// How far logs are replayed; none: exactly the backup.
+    pub stop: Option<RecoveryStop>,
     /// Take the configuration files inside the data directory from the backup too.
     pub restore_configuration: bool,
 }
@@ -36,6 +37,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Restore, StoreError> {
         let backup_id = backup_id.to_string();
+        let stop = request.stop.as_ref().map(|stop| to_json("restores.stop", stop)).transpose()?;
         let target = to_json("restores.target", &request.target)?;
         self.write(now, |transaction| {
             let datastore = backup_row::find(transaction.connection, &backup_id)?.datastore_id;
@@ -58,7 +60,6 @@ impl Store {
                 backup_id: backup.id,
                 backup_number: backup.number,
                 target: target.clone(),
-                pitr_stop_time: request.pitr_stop_time.map(micros),
                 restore_configuration: request.restore_configuration,
                 status: RestoreStatus::Pending.as_str().to_owned(),
                 phase: RestorePhase::Checking.as_str().to_owned(),
@@ -70,6 +71,10 @@ impl Store {
                 undo_until: None,
                 error_code: None,
                 error_detail: None,
+                stop: stop.clone(),
+                reached_position: None,
+                reached_at: None,
+                replaced_branch: None,
             };
             diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
             row.into_restore(None)

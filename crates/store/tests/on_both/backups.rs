@@ -73,7 +73,7 @@ on_both! {
         assert!(half.deleting, "some of its objects may be gone");
         let request = store::RestoreRequest {
             target: domain::RestoreTarget::InPlace,
-            pitr_stop_time: None,
+            stop: None,
             restore_configuration: false,
         };
         let refused = fixture.store.restore_create(backup.id, &request, after(24)).unwrap_err();

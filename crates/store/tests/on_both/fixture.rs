@@ -65,6 +65,7 @@ pub fn summary(size_bytes: u64) -> BackupSummary {
         engine_version: "15.18".into(),
         log_position: Some("0/2000028".into()),
         server_identity: Some("7300000000000000001".into()),
+        log_point: None,
         encrypted: false,
     }
 }
@@ -151,7 +152,7 @@ impl Fixture {
 
     pub fn restore(&self, backup: Uuid, at: DateTime<Utc>) -> Restore {
         let request =
-            RestoreRequest { target: RestoreTarget::InPlace, pitr_stop_time: None, restore_configuration: false };
+            RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };
         self.store.restore_create(backup, &request, at).unwrap()
     }
 

@@ -115,7 +115,7 @@ impl Run<'_> {
             Step::Restore(which) => {
                 let request = RestoreRequest {
                     target: domain::RestoreTarget::InPlace,
-                    pitr_stop_time: None,
+                    stop: None,
                     restore_configuration: false,
                 };
                 if let Some(backup) = pick(&self.all_backups(), *which) {

@@ -32,7 +32,7 @@ on_both! {
         busy(fixture.store.backup_create(datastore.id, Method::PgBasebackup, BackupType::Full, now()).map(|_| ()));
         let request = store::RestoreRequest {
             target: domain::RestoreTarget::InPlace,
-            pitr_stop_time: None,
+            stop: None,
             restore_configuration: false,
         };
         busy(fixture.store.restore_create(good.id, &request, now()).map(|_| ()));

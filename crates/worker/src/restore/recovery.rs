@@ -188,6 +188,7 @@ fn access_of(journal: &Journal) -> DatastoreAccess {
         data_directory: Some(record.layout.data_directory.to_string_lossy().into_owned()),
         service: record.service.clone(),
         server_identity: None,
+        log_branch: domain::log_archive::FIRST_BRANCH.to_owned(),
     }
 }
 
