@@ -253,11 +253,15 @@ pub fn success(task: &Task) -> Outcome {
         Task::Verify { .. } => TaskResult::Verify { problems: Vec::new() },
         Task::Delete { .. } => TaskResult::Delete,
         Task::PlanRestore { .. } => TaskResult::PlanRestore { plan: plan() },
-        Task::Restore { .. } => {
-            TaskResult::Restore { undo_until: Utc::now() + chrono::TimeDelta::hours(24), downtime_seconds: 1.5 }
-        }
+        Task::Restore { .. } => TaskResult::Restore {
+            undo_until: Utc::now() + chrono::TimeDelta::hours(24),
+            downtime_seconds: 1.5,
+            reached: None,
+        },
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 0.5 },
-        Task::Sweep { .. } => TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new() },
+        Task::Sweep { .. } => {
+            TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new(), deleted_logs: Vec::new() }
+        }
     };
     Outcome::Completed { result }
 }

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use domain::assignment::{DatastoreAccess, TaskResult};
 use domain::restore_plan::{RestoreFacts, plan_restore};
-use domain::{Backup, DatastoreStatus, ErrorCode, JobError, Obstacle, RestorePlan, Service, StorageAccess};
+use domain::{Backup, DatastoreStatus, ErrorCode, JobError, LogSegment, Obstacle, RestorePlan, Service, StorageAccess};
 use engines::Driver;
 use vault::Vault;
 
+use super::Source;
 use super::layout::{is_mount_point, side_folder};
 use crate::chain::{Link, read_chain};
 use crate::context::{JobContext, JobFailure, describe, driver_of};
+use crate::logs::check_logs;
 
 /// What a check found.
 pub struct Checked {
@@ -44,12 +46,11 @@ impl Checked {
 /// The job that says what a restore would do.
 pub async fn plan(
     context: &JobContext,
-    backup: &Backup,
+    source: &Source,
     datastore: &DatastoreAccess,
-    storage: &StorageAccess,
 ) -> Result<TaskResult, JobFailure> {
     context.progress.begin("checking", None);
-    let checked = check(context, backup, datastore, storage).await?;
+    let checked = check(context, source, datastore).await?;
     Ok(TaskResult::PlanRestore { plan: checked.plan })
 }
 
@@ -57,12 +58,9 @@ pub async fn plan(
 ///
 /// # Errors
 /// Only when it was stopped; whatever else goes wrong is an obstacle.
-pub async fn check(
-    context: &JobContext,
-    backup: &Backup,
-    datastore: &DatastoreAccess,
-    storage: &StorageAccess,
-) -> Result<Checked, JobFailure> {
+pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreAccess) -> Result<Checked, JobFailure> {
+    let Source { backup, storage, replay } = source;
+    let logs = replay.as_ref().map(|replay| replay.logs.as_slice()).unwrap_or_default();
     let mut found = Vec::new();
     let inspection = driver_of(datastore.engine)?.inspect(datastore, &context.stop).await;
     if context.stop.is_cancelled() {
@@ -113,6 +111,8 @@ pub async fn check(
     let Some(Link { manifest, .. }) = chain.last() else {
         return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None });
     };
+    found.extend(check_logs(datastore.id, logs).await);
+    let segments = || logs.iter().flat_map(|logs| &logs.segments);
     let free_bytes = data_directory.as_deref().map_or(0, free_bytes_beside);
     let plan = plan_restore(RestoreFacts {
         backup_engine: manifest.engine,
@@ -121,11 +121,12 @@ pub async fn check(
         target_engine: datastore.engine,
         target_version: inspection.engine_version,
         chain: chain.iter().map(|link| link.manifest.number).collect(),
-        fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum(),
+        fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum::<u64>()
+            + segments().map(LogSegment::size_bytes).sum::<u64>(),
         unpacked_bytes: manifest.unpacked_size_bytes,
         links_bytes: links_bytes(driver_of(datastore.engine)?, &chain),
-        log_segments: 0,
-        log_bytes: 0,
+        log_segments: segments().count() as u64,
+        log_bytes: segments().map(LogSegment::original_size_bytes).sum(),
         free_bytes,
         found,
     });
