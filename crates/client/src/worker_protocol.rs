@@ -33,7 +33,7 @@ impl Client {
 
     /// Asks for datastores whose logs to archive, and keeps those that are held.
     pub async fn worker_log_archivers(&self, body: &ArchiverClaim) -> Result<ArchiverClaims, ClientError> {
-        self.read(limited(self.request(Method::POST, "/worker/log-archivers").json(body), 0)).await
+        self.read(limited(self.request(Method::POST, "/worker/log-archivers/claim").json(body), 0)).await
     }
 
     /// The archived segments of a datastore's log that should be in its storage.

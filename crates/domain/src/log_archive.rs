@@ -177,7 +177,7 @@ pub struct LogArchiving {
     pub warnings: Vec<String>,
 }
 
-/// `POST /worker/log-archivers`: asks for datastores whose logs to archive, and keeps those that it has.
+/// `POST /worker/log-archivers/claim`: asks for datastores whose logs to archive, and keeps those that it has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArchiverClaim {

@@ -155,7 +155,7 @@ pub(crate) async fn worker_suspend_archiving(
     security(("worker_token" = [])),
     responses((status = 200, description = "What to archive", body = ArchiverClaims))
 )]
-#[post("/worker/log-archivers")]
+#[post("/worker/log-archivers/claim")]
 pub(crate) async fn worker_log_archivers(
     _worker: WorkerOnly,
     state: State,

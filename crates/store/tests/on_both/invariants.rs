@@ -259,7 +259,9 @@ fn result(task: &Task, now: DateTime<Utc>) -> TaskResult {
             TaskResult::Restore { undo_until: now + Duration::hours(1), downtime_seconds: 1.0, reached: None }
         }
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 1.0 },
-        Task::PlanRestore { .. } | Task::Sweep { .. } => unreachable!("no step asks for one"),
+        Task::PlanRestore { .. } | Task::Sweep { .. } | Task::EndLogArchiving { .. } | Task::ScanLogs { .. } => {
+            unreachable!("no step asks for one")
+        }
     }
 }
 
