@@ -135,6 +135,14 @@ impl Store {
         })
     }
 
+    /// The datastores whose logs are to be archived.
+    pub fn log_archived_datastores(&self) -> Result<Vec<Uuid>, StoreError> {
+        self.read(|connection| {
+            let ids: Vec<String> = log_archivers::table.select(log_archivers::datastore_id).load(connection)?;
+            ids.iter().map(|id| uuid("log_archivers.datastore_id", id)).collect()
+        })
+    }
+
     /// Records what a worker archived and how it goes.
     ///
     /// # Errors
