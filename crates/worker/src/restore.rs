@@ -96,7 +96,10 @@ pub async fn restore_in_place(
         journal.discard()?;
         return Err(JobFailure::Stopped);
     }
-    let source = if restore_configuration { ConfigurationSource::Backup } else { ConfigurationSource::Live };
+    let source = match restore_configuration || ready.replaces_nothing {
+        true => ConfigurationSource::Backup,
+        false => ConfigurationSource::Live,
+    };
     let end = run_switch(SwitchRequest {
         context,
         driver,

@@ -26,6 +26,8 @@ pub struct Ready {
     /// The full backup first, what is to be restored last; without what only an increment would need.
     pub chain: Vec<Link>,
     pub data_directory: PathBuf,
+    /// Whether the data directory is empty, so that no configuration of a live server is there to be kept.
+    pub replaces_nothing: bool,
 }
 
 impl Checked {
@@ -130,7 +132,10 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
         free_bytes,
         found,
     });
-    let ready = data_directory.map(|data_directory| Ready { vault, chain, data_directory });
+    let ready = data_directory.map(|data_directory| {
+        let replaces_nothing = is_empty_directory(&data_directory);
+        Ready { vault, chain, data_directory, replaces_nothing }
+    });
     Ok(Checked { plan, ready })
 }
 
@@ -192,7 +197,7 @@ fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: V
 fn look_at_directory(datastore: &DatastoreAccess, directory: &Path, found: &mut Vec<Obstacle>) {
     let looked = driver_of(datastore.engine)
         .and_then(|driver| driver.check_data_directory(directory).map_err(|error| error.to_job_error()));
-    if let Err(error) = looked {
+    if let (Err(error), false) = (looked, is_empty_directory(directory)) {
         found.push(Obstacle::new(error.code, error.detail));
         return;
     }
@@ -206,6 +211,12 @@ fn look_at_directory(datastore: &DatastoreAccess, directory: &Path, found: &mut 
             format!("The worker can't write {place} {}. Run it as root or as a user that may.", directory.display()),
         ));
     }
+}
+
+/// Whether it is a new disk in the place of one that was lost: there is nothing to replace.
+fn is_empty_directory(directory: &Path) -> bool {
+    let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+    is_directory && std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn free_bytes_beside(directory: &Path) -> u64 {
