@@ -108,7 +108,14 @@ async fn start(
         memory.is_filled = true;
         place.remember(memory.clone()).map_err(plain)?;
     }
-    client.datastore_test(id).await?;
+    let found = client.datastore_test(id).await?;
+    if !memory.archives_logs && found.capabilities.point_in_time_recovery {
+        let mut settings = client.backup_settings_get(id).await?;
+        settings.log_archiving = true;
+        client.backup_settings_put(id, &settings).await?;
+        memory.archives_logs = true;
+        place.remember(memory.clone()).map_err(plain)?;
+    }
     Ok(id)
 }
 
