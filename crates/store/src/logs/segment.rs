@@ -137,11 +137,14 @@ pub fn delete(
     Ok(())
 }
 
-/// How archiving goes and up to when it is complete, for a page of datastores.
+/// How archiving goes, and up to when it is complete.
+pub type ArchivingOverview = (LogArchivingStatus, Option<DateTime<Utc>>);
+
+/// How archiving goes for a page of datastores, by their ids.
 pub fn overviews(
     connection: &mut AnyConnection,
     ids: &[String],
-) -> Result<HashMap<String, (LogArchivingStatus, Option<DateTime<Utc>>)>, StoreError> {
+) -> Result<HashMap<String, ArchivingOverview>, StoreError> {
     let rows: Vec<(String, String, Option<i64>)> = log_archivers::table
         .filter(log_archivers::datastore_id.eq_any(ids))
         .select((log_archivers::datastore_id, log_archivers::status, log_archivers::complete_until))
