@@ -54,7 +54,7 @@ fn segment(number: u64, began: DateTime<Utc>) -> LogSegment {
         closed: true,
         first_commit_at: Some(began + minutes(number)),
         last_commit_at: Some(began + minutes(number) + TimeDelta::seconds(59)),
-        gap_before: (number > 0 && number % GAP_EVERY == 0).then(|| "the slot was lost".to_owned()),
+        gap_before: (number > 0 && number.is_multiple_of(GAP_EVERY)).then(|| "the slot was lost".to_owned()),
         objects: Vec::new(),
     }
 }
