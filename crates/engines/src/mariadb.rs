@@ -8,6 +8,7 @@
 //! Replication settings (`master.info`, `relay-log.info`) are the server's own and are not restored.
 
 mod backup;
+mod binary_log;
 mod client;
 mod configuration;
 mod facts;
