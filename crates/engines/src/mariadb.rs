@@ -20,7 +20,9 @@ mod preflight;
 mod preparation;
 mod private_server;
 mod privileges;
+mod receiving;
 mod redo_log;
+mod replay;
 mod stream_guard;
 mod tool_info;
 mod unpack;
@@ -33,6 +35,7 @@ use domain::assignment::DatastoreAccess;
 use domain::{Engine, Inspection};
 use tokio_util::sync::CancellationToken;
 
+use crate::logs::{LogReceiver, LogReplay, LogRequest, Reached};
 use crate::{
     BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
 };
@@ -87,6 +90,14 @@ impl Driver for Mariadb {
 
     async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
         configuration::place(staging, source).await
+    }
+
+    async fn receive_logs(&self, request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
+        receiving::start(request).await
+    }
+
+    async fn replay(&self, staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
+        replay::replay(staging, replay).await
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

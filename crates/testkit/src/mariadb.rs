@@ -13,7 +13,8 @@ const SERVER: &str = "/usr/sbin/mariadbd";
 
 /// A running MariaDB server with a row-based binary log. Dropping it ends it and removes its files.
 ///
-/// `backup_user` may do what a physical backup needs: RELOAD, PROCESS, BINLOG MONITOR. The administrator comes over the
+/// `backup_user` may do what a physical backup and an archive of the log need: RELOAD, PROCESS, BINLOG MONITOR, REPLICATION
+/// SLAVE. The administrator comes over the
 /// socket as the test's own account.
 #[derive(Debug)]
 pub struct MariaDb {
@@ -227,7 +228,7 @@ fn account_statements() -> String {
     for host in ["%", "localhost", "127.0.0.1"] {
         statements.push_str(&format!(
             "CREATE USER '{BACKUP_USER}'@'{host}' IDENTIFIED BY '{password}';\n\
-             GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO '{BACKUP_USER}'@'{host}';\n"
+             GRANT RELOAD, PROCESS, BINLOG MONITOR, REPLICATION SLAVE ON *.* TO '{BACKUP_USER}'@'{host}';\n"
         ));
     }
     statements
