@@ -39,6 +39,7 @@ pub struct MariaDb {
 pub struct MariaDbBuilder {
     settings: Vec<(String, String)>,
     within: Option<PathBuf>,
+    data: Option<PathBuf>,
 }
 
 impl MariaDbBuilder {
@@ -54,13 +55,25 @@ impl MariaDbBuilder {
         self
     }
 
+    /// Starts it on this data, which is moved to the server's directory.
+    pub fn on_data(mut self, data: &Path) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
     /// Makes the data directory, starts the server and waits until it answers.
     pub fn start(self) -> Result<MariaDb> {
         let user = SystemUser::for_server("mysql")?;
         let instance = Instance::create("mariadb", self.within.as_deref(), user, libc::SIGKILL)?;
         let data_directory = instance.data_directory();
         let administrator = current_user_name()?;
-        template::copy("mariadb-template", &data_directory, |path| initialise(&instance.user, &administrator, path))?;
+        match &self.data {
+            Some(data) => std::fs::rename(data, &data_directory).context("move the data")?,
+            None => {
+                let make = |path: &Path| initialise(&instance.user, &administrator, path);
+                template::copy("mariadb-template", &data_directory, make)?;
+            }
+        }
         let mariadb = MariaDb {
             port: free_port(),
             data_directory,
