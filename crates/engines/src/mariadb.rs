@@ -15,6 +15,7 @@ mod facts;
 mod increment;
 mod inspection;
 mod layout;
+mod log_scan;
 mod option_file;
 mod preflight;
 mod preparation;
@@ -32,10 +33,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
+use domain::log_archive::LogScan;
 use domain::{Engine, Inspection};
 use tokio_util::sync::CancellationToken;
 
-use crate::logs::{LogReceiver, LogReplay, LogRequest, Reached};
+use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
 use crate::{
     BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
 };
@@ -98,6 +100,10 @@ impl Driver for Mariadb {
 
     async fn replay(&self, staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
         replay::replay(staging, replay).await
+    }
+
+    async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
+        log_scan::scan(request).await
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

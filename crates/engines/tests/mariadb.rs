@@ -7,6 +7,7 @@ mod mariadb {
     pub mod increments;
     pub mod inspections;
     pub mod log_receiving;
+    pub mod log_scans;
     pub mod point_in_time;
     pub mod restores;
 }

@@ -66,6 +66,7 @@ async fn f53_a_log_that_was_reset_is_refused() {
     server.sql("create database shop; create table shop.t (id int primary key)").expect("create");
     let access = access(Engine::Mariadb, server.port);
     for spool_is_lost in [false, true] {
+        server.sql("insert into shop.t values (1000)").expect("write");
         let mut archive = Archive::new();
         let mut receiver = told(archive.receive(&access).await);
         told(archive.catch_up(&mut *receiver).await);
@@ -103,10 +104,18 @@ async fn f52_what_the_server_purged_is_told_as_a_gap() {
     let mut receiver = told(archive.receive(&access).await);
     told(archive.catch_up(&mut *receiver).await);
     drop(receiver);
+    let readers = "select count(*) from information_schema.processlist where command = 'Binlog Dump'";
+    testkit::wait_until("the server misses the receiver", std::time::Duration::from_secs(30), || {
+        server.sql("create or replace table shop.noticed (a int)").expect("write");
+        server.sql(readers).expect("ask") == "0"
+    });
     server
-        .sql("flush binary logs; insert into shop.t values (1); flush binary logs; flush binary logs")
-        .and_then(|_| server.sql("purge binary logs to 'binlog.000004'; set global sync_binlog = 0"))
-        .expect("purge");
+        .sql("flush binary logs; insert into shop.t values (1); flush binary logs; flush binary logs; set global sync_binlog = 0")
+        .expect("flush");
+    // A file that a crash recovery would need stays for a while.
+    testkit::wait_until("the logs are purged", std::time::Duration::from_secs(30), || {
+        server.sql("purge binary logs to 'binlog.000004'; show binary logs").expect("purge").starts_with("binlog.000004")
+    });
     let mut receiver = told(archive.receive(&access).await);
     let look = loop {
         let look = told(receiver.look().await);

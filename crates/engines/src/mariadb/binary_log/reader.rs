@@ -68,11 +68,6 @@ impl Reader {
         self.last_commit_at
     }
 
-    /// Whether the offset is between two transactions.
-    pub(in crate::mariadb) fn is_between_transactions(&self) -> bool {
-        self.current.is_none()
-    }
-
     /// Goes on to the last whole event before `limit`, telling the transactions that end on the way.
     ///
     /// # Errors
@@ -243,11 +238,11 @@ mod tests {
         assert_eq!(told, [10, 11, 12]);
         assert_eq!(reader.first_state().map(ToString::to_string).as_deref(), Some("0-1-9"));
         assert_eq!(reader.offset(), u64::try_from(whole.len()).expect("small"));
-        assert!(!reader.is_ended() && reader.is_between_transactions());
+        assert!(!reader.is_ended() && reader.current.is_none());
         assert_eq!(reader.last_commit_at().map(|at| at.timestamp()), Some(102));
         let (reader, told) = read(&whole[..whole.len() - 1]).expect("read");
         assert_eq!(told, [10, 11]);
-        assert!(!reader.is_between_transactions());
+        assert!(reader.current.is_some());
     }
 
     proptest! {
