@@ -23,10 +23,11 @@ use super::facts::ServerFacts;
 use super::increment::{Increment, restore_commands};
 use super::layout;
 use super::preflight::{check_identity, check_privileges, check_same_files, local_data_directory};
+use super::private_server::STATEMENT_SETTINGS;
 use super::tool_info::{BinaryLogPosition, ToolInfo};
 use super::{COMPLETION_MARK, STALL_LIMIT};
-use crate::private_directory::PrivateDirectory;
 use crate::logs::LogStart;
+use crate::private_directory::PrivateDirectory;
 use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
 
@@ -241,7 +242,7 @@ impl Running {
         for name in ["from_lsn", "to_lsn", "last_lsn", "tool_version"] {
             note(name, info.value(name).unwrap_or_default());
         }
-        for name in ["server_id", "gtid_domain_id", "lower_case_table_names"] {
+        for name in ["server_id", "gtid_domain_id", "lower_case_table_names"].into_iter().chain(STATEMENT_SETTINGS) {
             note(name, self.before.variable(name));
         }
         note("binary_log_base", &self.before.binary_log_inside().unwrap_or_default());

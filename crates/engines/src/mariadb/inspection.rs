@@ -60,14 +60,8 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
         Some(contents) => Some(contents.backup_bytes),
         None => size_told(datastore, cancel).await,
     };
-    let mut capabilities = judge(
-        Method::Mariabackup,
-        "MariaDB",
-        against_backups,
-        against_restores,
-        Increments::Possible,
-        &mut findings,
-    );
+    let mut capabilities =
+        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
     capabilities.point_in_time_recovery = against_logs.is_empty();
     capabilities.point_in_time_recovery_reason = against_logs.first().map(|problem| problem.detail.clone());
     if against_logs.is_empty() {

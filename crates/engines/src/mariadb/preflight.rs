@@ -115,7 +115,10 @@ pub(super) async fn against_logs(
         Err(error) => problems.push(Problem::of_error(&error)),
     }
     problems.extend(
-        ["mariadb-binlog", "mariadb"].into_iter().filter(|tool| find_program(tool, &[]).is_none()).map(Problem::missing_tool),
+        ["mariadb-binlog", "mariadb"]
+            .into_iter()
+            .filter(|tool| find_program(tool, &[]).is_none())
+            .map(Problem::missing_tool),
     );
     problems
 }

@@ -34,9 +34,15 @@ const QUOTED_LINES: usize = 8;
 const FILE_SETTINGS: [&str; 4] =
     ["innodb_page_size", "innodb_data_file_path", "innodb_undo_tablespaces", "innodb_log_file_size"];
 
+/// Settings of the backed up server that decide what a replayed `CREATE TABLE` makes, and that its log does not tell.
+pub(super) const STATEMENT_SETTINGS: [&str; 3] =
+    ["default_storage_engine", "innodb_default_row_format", "explicit_defaults_for_timestamp"];
+/// The machine's time zone, as the live server has it: the log names it `SYSTEM`.
+const MACHINE_TIME_ZONE: &str = ":/etc/localtime";
+
 /// Nothing is lost with a server that dies while it replays, so it need not sync; its clean end does. Its binary log is only
 /// there for its last state, and does not grow as large as the log that is replayed.
-const WHILE_REPLAYING: [&str; 9] = [
+const WHILE_REPLAYING: [&str; 10] = [
     "--innodb-buffer-pool-size=256M",
     "--event-scheduler=OFF",
     "--server-id=1",
@@ -46,6 +52,8 @@ const WHILE_REPLAYING: [&str; 9] = [
     "--loose-binlog-expire-logs-seconds=1",
     "--binlog-format=ROW",
     "--max-allowed-packet=1G",
+    // What was refused then is not in the log.
+    "--innodb-strict-mode=OFF",
 ];
 
 /// Starts a server on the staged data, asks what it holds, and stops it.
@@ -132,7 +140,11 @@ impl PrivateServer {
         directory: PrivateDirectory,
         purpose: Purpose<'_>,
     ) -> Result<Self, EngineError> {
-        let command = Command::new(SERVER).run_as(staging.owner).args(arguments(staging, directory.path(), purpose)?);
+        let command = Command::new(SERVER).run_as(staging.owner).env("TZ", MACHINE_TIME_ZONE).args(arguments(
+            staging,
+            directory.path(),
+            purpose,
+        )?);
         // The staged files are worth nothing to anybody if we die: no time is lost on a clean end.
         let options = DaemonOptions { log_file: directory.path().join("log"), death_signal: Some(Signal::SIGKILL) };
         let daemon = Daemon::start(command, options)
@@ -296,6 +308,12 @@ fn arguments(staging: &Staging, private: &Path, purpose: Purpose<'_>) -> Result<
             arguments.push(with_path("--init-file=", init_file));
             arguments.push(with_path("--log-bin=", &work.join("log")));
             arguments.extend(WHILE_REPLAYING.map(OsString::from));
+            let plain = |value: &&str| value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            for name in STATEMENT_SETTINGS {
+                if let Some(value) = fact(staging, name).filter(plain) {
+                    arguments.push(format!("--{}={value}", name.replace('_', "-")).into());
+                }
+            }
         }
     }
     let small = ["--performance-schema=OFF"];

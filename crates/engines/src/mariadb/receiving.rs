@@ -27,8 +27,8 @@ use super::client::logging_in;
 use super::facts::ServerFacts;
 use super::preflight::check_identity;
 use super::preparation::blocking;
-use crate::logs::{LogFile, LogLook, LogReceiver, LogRequest};
 use crate::EngineError;
+use crate::logs::{LogFile, LogLook, LogReceiver, LogRequest};
 
 /// How long what the server just had may be on its way.
 const ARRIVAL_LIMIT: Duration = Duration::from_millis(300);

@@ -16,8 +16,8 @@ use self::plan::Plan;
 use super::binary_log::{GtidState, LogFileName};
 use super::preparation::blocking;
 use super::private_server::{self, Account, PrivateServer, Purpose};
-use crate::private_directory::PrivateDirectory;
 use crate::logs::{LogReplay, Reached};
+use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Staging};
 
 /// Replays up to the stop.

@@ -121,8 +121,7 @@ impl Prepared {
         let access = access(Engine::Mariadb, server.port);
         let made = told(back_up(&access, Method::Mariabackup).await);
         let log = Log::default();
-        let staging =
-            stage(&access, &server.data_directory, manifest(&access, Method::Mariabackup, &made.facts), &log);
+        let staging = stage(&access, &server.data_directory, manifest(&access, Method::Mariabackup, &made.facts), &log);
         told(unpack(&staging, &made.stream).await);
         told(driver(Engine::Mariadb).prepare(&staging).await);
         Self { access, staging }

@@ -66,7 +66,9 @@ async fn f56_what_point_in_time_recovery_lacks_is_told() {
     server.sql("revoke replication slave on *.* from 'holdfast'@'localhost'").expect("revoke");
     let inspection = inspect(&access(Engine::Mariadb, server.port)).await;
     assert!(!inspection.capabilities.point_in_time_recovery && inspection.capabilities.methods.len() == 1);
-    assert!(inspection.capabilities.point_in_time_recovery_reason.as_deref().unwrap_or_default().contains("REPLICATION"));
+    assert!(
+        inspection.capabilities.point_in_time_recovery_reason.as_deref().unwrap_or_default().contains("REPLICATION")
+    );
     let statement = "GRANT REPLICATION SLAVE ON *.* TO 'holdfast'@'localhost';";
     assert_eq!(warnings(&inspection), [("missing_privilege".to_owned(), statement.to_owned())]);
     server.sql(statement).expect("it mends");

@@ -114,7 +114,10 @@ async fn f52_what_the_server_purged_is_told_as_a_gap() {
         .expect("flush");
     // A file that a crash recovery would need stays for a while.
     testkit::wait_until("the logs are purged", std::time::Duration::from_secs(30), || {
-        server.sql("purge binary logs to 'binlog.000004'; show binary logs").expect("purge").starts_with("binlog.000004")
+        server
+            .sql("purge binary logs to 'binlog.000004'; show binary logs")
+            .expect("purge")
+            .starts_with("binlog.000004")
     });
     let mut receiver = told(archive.receive(&access).await);
     let look = loop {

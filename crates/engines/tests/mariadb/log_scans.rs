@@ -37,7 +37,9 @@ async fn f82_a_mistake_is_found_and_undone() {
     let prepared = Prepared::make(&server).await;
     let mut archive = Archive::new();
     let mut receiver = told(archive.receive(&prepared.access).await);
-    server.sql("insert into shop.t select seq from mysql.seq_1_to_50; update shop.orders set v = 1 where id <= 300").expect("write");
+    server
+        .sql("insert into shop.t select seq from mysql.seq_1_to_50; update shop.orders set v = 1 where id <= 300")
+        .expect("write");
     server.sql("delete from shop.orders; truncate shop.orders; flush binary logs").expect("delete");
     server.sql("create table shop.`evil\x1b[2J\n### DELETE FROM ``x``` (a int)").expect("create");
     server.sql("drop table shop.t").expect("drop");

@@ -1,10 +1,11 @@
 //! A replay holds exactly what was committed up to its stop.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{ErrorCode, RecoveryStop, StopPosition};
+use domain::{Engine, ErrorCode, RecoveryStop, StopPosition};
 use testkit::MariaDb;
 
 use super::archive::*;
+use super::harness::*;
 
 /// A transaction as its writer saw it, and where the log has it.
 #[derive(Debug)]
@@ -23,7 +24,12 @@ fn look_up(server: &MariaDb, acknowledged: &[(u64, String)]) -> Vec<Written> {
     let mut written = Vec::new();
     for (id, gtid) in acknowledged {
         let (mut file, mut end, mut found) = (String::new(), 0, None);
-        for name in server.sql("show binary logs").expect("logs").lines().map(|line| line.split('\t').next().unwrap().to_owned()) {
+        for name in server
+            .sql("show binary logs")
+            .expect("logs")
+            .lines()
+            .map(|line| line.split('\t').next().unwrap().to_owned())
+        {
             let events = server.sql(&format!("show binlog events in '{name}'")).expect("events");
             let mut inside = false;
             for line in events.lines() {
@@ -53,9 +59,12 @@ fn tool_time(server: &MariaDb, file: &str, gtid: &str) -> DateTime<Utc> {
         .output()
         .expect("run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let line = text.lines().find(|line| line.contains(&format!("\tGTID {gtid} ")) ).expect("the transaction");
+    let line = text.lines().find(|line| line.contains(&format!("\tGTID {gtid} "))).expect("the transaction");
     let stamp = line.trim_start_matches('#').split(" server id").next().expect("a time").trim();
-    let naive = chrono::NaiveDateTime::parse_from_str(&format!("20{}", stamp.split_whitespace().collect::<Vec<_>>().join(" ")), "%Y%m%d %H:%M:%S");
+    let naive = chrono::NaiveDateTime::parse_from_str(
+        &format!("20{}", stamp.split_whitespace().collect::<Vec<_>>().join(" ")),
+        "%Y%m%d %H:%M:%S",
+    );
     naive.expect(stamp).and_utc()
 }
 
@@ -86,7 +95,8 @@ async fn oracle(server: &MariaDb) {
     drop(receiver);
     let written = look_up(server, &acknowledged);
 
-    let mut stops: Vec<(RecoveryStop, Box<dyn Fn(&Written) -> bool>)> = vec![(RecoveryStop::Latest, Box::new(|_| true))];
+    let mut stops: Vec<(RecoveryStop, Box<dyn Fn(&Written) -> bool>)> =
+        vec![(RecoveryStop::Latest, Box::new(|_| true))];
     let (first, last) = (written[0].committed_at, written.last().expect("some").committed_at);
     let mut second = first;
     while second <= last + TimeDelta::seconds(1) {
@@ -117,7 +127,8 @@ async fn oracle(server: &MariaDb) {
         assert_eq!(lines[2], "0", "the account of the replay is gone");
     }
 
-    let refused = async |stop: RecoveryStop| prepared.replay(&archive, stop).await.err().expect("refused").to_job_error();
+    let refused =
+        async |stop: RecoveryStop| prepared.replay(&archive, stop).await.err().expect("refused").to_job_error();
     let error = refused(RecoveryStop::Time { at: first + half }).await;
     assert_eq!(error.code, ErrorCode::PitrTimeAmbiguous);
     assert!(error.detail.contains(&written[0].gtid), "{}", error.detail);
@@ -187,12 +198,15 @@ async fn f60_f66_a_log_that_is_not_whole_never_succeeds() {
     for id in 0..6 {
         server.sql(&format!("insert into shop.t values ({id}, repeat('a', 90)); flush binary logs")).expect("write");
     }
-    server.sql("insert into shop.t values (100, 'a'); insert into shop.t values (101, repeat('b', 90))").expect("write");
+    server
+        .sql("insert into shop.t values (100, 'a'); insert into shop.t values (101, repeat('b', 90))")
+        .expect("write");
     told(archive.catch_up(&mut *receiver).await);
 
     let name = archive.segments.last().expect("some").name.clone();
     let whole = std::fs::read(archive.path(&name)).expect("read");
-    let failure = async |archive: &Archive| prepared.replay(archive, RecoveryStop::Latest).await.err().expect("refused");
+    let failure =
+        async |archive: &Archive| prepared.replay(archive, RecoveryStop::Latest).await.err().expect("refused");
     for length in [4, 100, whole.len() - 200, whole.len() - 31, whole.len() - 1] {
         std::fs::write(archive.path(&name), &whole[..length]).expect("cut");
         assert_eq!(failure(&archive).await.code(), ErrorCode::PitrTargetNotReached, "{length}");
@@ -221,4 +235,54 @@ async fn f60_f66_a_log_that_is_not_whole_never_succeeds() {
     let mut receiver = told(other.receive(&prepared.access).await);
     told(other.catch_up(&mut *receiver).await);
     assert!(matches!(failure(&other).await.code(), ErrorCode::LogConflict | ErrorCode::LogGap));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f04_a_replay_can_be_stopped_and_leaves_nothing_running() {
+    let server = MariaDb::start().expect("start");
+    server.sql("create database shop; create table shop.t (id int primary key, v varchar(2000))").expect("create");
+    let mut archive = Archive::new();
+    let prepared = Prepared::make(&server).await;
+    let mut receiver = told(archive.receive(&prepared.access).await);
+    for part in 0..20 {
+        let first = part * 2000 + 1;
+        server
+            .sql(&format!(
+                "insert into shop.t select seq, repeat('x', 1500) from mysql.seq_{first}_to_{}",
+                first + 1999
+            ))
+            .expect("write");
+    }
+    told(archive.catch_up(&mut *receiver).await);
+    let log = Log::default();
+    let staging = prepared.copy(&log);
+    let mut replay = archive.lay_out(&staging, RecoveryStop::Latest);
+    let cancel = staging.cancel.clone();
+    replay.progress = std::sync::Arc::new(move |bytes| {
+        if bytes > 1 << 20 {
+            cancel.cancel();
+        }
+    });
+    let error = driver(Engine::Mariadb).replay(&staging, &replay).await.err().expect("stopped");
+    assert!(error.is_cancelled(), "{error:?}");
+    assert_eq!(testkit::processes_below(&staging.directory), Vec::<u32>::new());
+    assert_eq!(testkit::processes_below(&replay.directory), Vec::<u32>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f02_a_statement_that_fails_fails_the_replay() {
+    let server = MariaDb::start().expect("start");
+    server.sql("create database shop; create table shop.t (id int primary key)").expect("create");
+    let mut archive = Archive::new();
+    let prepared = Prepared::make(&server).await;
+    let mut receiver = told(archive.receive(&prepared.access).await);
+    // What the log does not have, later statements miss.
+    server.sql("set sql_log_bin = 0; create table shop.hidden (id int)").expect("create");
+    server
+        .sql("insert into shop.t values (1); insert into shop.hidden values (1); insert into shop.t values (2)")
+        .expect("write");
+    told(archive.catch_up(&mut *receiver).await);
+    let error = prepared.replay(&archive, RecoveryStop::Latest).await.err().expect("failed").to_job_error();
+    assert_eq!(error.code, ErrorCode::PitrTargetNotReached);
+    assert!(error.detail.contains("hidden") && error.detail.contains("ERROR 1146"), "{}", error.detail);
 }

@@ -77,8 +77,18 @@ mod tests {
     #[test]
     fn f82_names_that_are_none_are_refused() {
         for text in [
-            "", "bin", "bin.", ".000001", "bin.00001", "bin.00000x", "../bin.000001", "-r.000001", "a/b.000001",
-            "bin.+00001", "bin.99999999999", "b\0.000001",
+            "",
+            "bin",
+            "bin.",
+            ".000001",
+            "bin.00001",
+            "bin.00000x",
+            "../bin.000001",
+            "-r.000001",
+            "a/b.000001",
+            "bin.+00001",
+            "bin.99999999999",
+            "b\0.000001",
         ] {
             assert_eq!(LogFileName::parse(text), None, "{text:?}");
         }

@@ -15,7 +15,9 @@ pub(super) fn kind_of(statement: &str) -> Option<LogEntryKind> {
     let first = words.next().unwrap_or_default().to_ascii_uppercase();
     let is_temporary = words.take(3).any(|word| word.eq_ignore_ascii_case("TEMPORARY"));
     match first.as_str() {
-        "BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" | "SET" | "USE" | "XA" | "FLUSH" | "" => None,
+        "BEGIN" | "START" | "COMMIT" | "ROLLBACK" | "SAVEPOINT" | "RELEASE" | "SET" | "USE" | "XA" | "FLUSH" | "" => {
+            None
+        }
         "CREATE" | "ALTER" | "DROP" | "RENAME" if !is_temporary => Some(LogEntryKind::SchemaChange),
         "TRUNCATE" | "DELETE" => Some(LogEntryKind::LargeDelete),
         "UPDATE" => Some(LogEntryKind::LargeUpdate),

@@ -67,8 +67,11 @@ impl Deeds {
         }
         let parts = self.tables.iter().map(|(table, rows)| {
             let counts = [(rows.inserted, "inserted"), (rows.updated, "changed"), (rows.deleted, "deleted")];
-            let counts: Vec<String> =
-                counts.iter().filter(|(count, _)| *count > 0).map(|(count, verb)| format!("{} {verb}", grouped(*count))).collect();
+            let counts: Vec<String> = counts
+                .iter()
+                .filter(|(count, _)| *count > 0)
+                .map(|(count, verb)| format!("{} {verb}", grouped(*count)))
+                .collect();
             format!("{table}: {}", counts.join(", "))
         });
         let summary = shown(&parts.collect::<Vec<_>>().join("; "));

@@ -56,7 +56,9 @@ impl Beginning {
 pub(super) fn conflict(what: &str) -> EngineError {
     EngineError::known(
         ErrorCode::LogConflict,
-        format!("{what} The server's binary log was reset, or the server was rebuilt: it is not the log that was archived."),
+        format!(
+            "{what} The server's binary log was reset, or the server was rebuilt: it is not the log that was archived."
+        ),
     )
 }
 

@@ -50,9 +50,8 @@ pub(super) struct End {
 /// # Errors
 /// As [`query`]; `server_setting_missing` when there is none.
 pub(super) async fn end(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<End, EngineError> {
-    let sql = format!(
-        "SHOW MASTER STATUS; SHOW BINARY LOGS; SHOW GLOBAL VARIABLES WHERE Variable_name IN ({SETTINGS})"
-    );
+    let sql =
+        format!("SHOW MASTER STATUS; SHOW BINARY LOGS; SHOW GLOBAL VARIABLES WHERE Variable_name IN ({SETTINGS})");
     let mut rows = query(datastore, &sql, cancel).await?.into_iter();
     let place = rows.next().and_then(|row| match row.as_slice() {
         [file, offset, ..] => Some((LogFileName::parse(file)?, offset.parse().ok()?)),

@@ -113,11 +113,7 @@ fn session(staging: &Staging, server: &PrivateServer, account: &Account) -> Resu
         .map_err(|source| EngineError::process("replaying the binary log", source))
 }
 
-async fn copy(
-    from: &mut process::ChildStdout,
-    to: &mut process::ChildStdin,
-    replay: &LogReplay,
-) -> Result<(), ()> {
+async fn copy(from: &mut process::ChildStdout, to: &mut process::ChildStdin, replay: &LogReplay) -> Result<(), ()> {
     let (mut buffer, mut copied) = (vec![0; COPY_BYTES], 0u64);
     loop {
         let count = from.read(&mut buffer).await.map_err(drop)?;

@@ -55,7 +55,11 @@ impl Plan {
         for segment in segments {
             let is_first = paths.is_empty();
             let Some(name) = LogFileName::parse(&segment.name).filter(|name| name.number() == number) else {
-                return Err(gap(&format!("{} follows where {} is needed", segment.name, start.file.with_number(number))));
+                return Err(gap(&format!(
+                    "{} follows where {} is needed",
+                    segment.name,
+                    start.file.with_number(number)
+                )));
             };
             number = number.saturating_add(1);
             let path = directory.join(name.as_str());
@@ -174,7 +178,10 @@ fn walk(segment: &LogSegment, path: &Path) -> Result<(Reader, Vec<Transaction>),
         .advance(path, limit, |transaction| transactions.push(transaction))
         .map_err(|error| not_whole(&format!("{name} can't be read: {error}")))?;
     if !segment.closed && reader.offset() != open_end {
-        return Err(not_whole(&format!("the last whole event of {name} ends at {}, not at {open_end}", reader.offset())));
+        return Err(not_whole(&format!(
+            "the last whole event of {name} ends at {}, not at {open_end}",
+            reader.offset()
+        )));
     }
     Ok((reader, transactions))
 }

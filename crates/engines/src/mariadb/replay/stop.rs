@@ -46,8 +46,8 @@ impl Stop {
                 Self::Gtid { gtid: parsed, before: *before }
             }
             RecoveryStop::Position { position: StopPosition::File { file, position } } => {
-                let parsed =
-                    LogFileName::parse(file).ok_or_else(|| not_covered(&format!("{file:?} is no log file. {kinds}")))?;
+                let parsed = LogFileName::parse(file)
+                    .ok_or_else(|| not_covered(&format!("{file:?} is no log file. {kinds}")))?;
                 Self::File { file: parsed, position: *position, is_inside: false, boundary: 0 }
             }
             RecoveryStop::Position { .. } => return Err(not_covered(kinds)),
