@@ -9,12 +9,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use domain::version::can_take;
-use domain::{Engine, ErrorCode, LogLevel, Secret};
-use process::{Command, Daemon, DaemonOptions, SecretFile, Signal};
+use domain::{Engine, ErrorCode, LogLevel};
+use process::{Command, Daemon, DaemonOptions, Signal};
 use tokio::time::{Instant, sleep};
 
 use super::client::{Row, query_socket};
-use super::option_file::client_options;
 use super::preparation::{blocking, remove_tool_files};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Probe, Staging};
@@ -88,45 +87,6 @@ pub(super) enum Purpose<'a> {
     /// To change it: with accounts, since statements about accounts need them, and with the binary log and the temporary files
     /// in `work`. The statements in `init_file` come first.
     Replay { work: &'a Path, init_file: &'a Path },
-}
-
-/// An account that exists while a log is replayed.
-pub(super) struct Account {
-    name: String,
-    password: Secret,
-}
-
-impl Account {
-    pub(super) fn invent() -> Self {
-        let number = || uuid::Uuid::new_v4().simple().to_string();
-        Self { name: format!("holdfast_{}", number()), password: Secret::new(format!("Aa1!{}", number())) }
-    }
-
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The option file to log in with.
-    pub(super) fn options(&self) -> SecretFile {
-        client_options(Some(&self.password))
-    }
-
-    /// For `--init-file`: a statement in a line. It may hand on every role that there is, as statements of the log do.
-    pub(super) fn creation(&self) -> String {
-        let (name, password) = (&self.name, self.password.expose());
-        format!(
-            "SET SESSION sql_log_bin = 0;\n\
-             CREATE USER '{name}'@'localhost' IDENTIFIED BY '{password}';\n\
-             GRANT ALL PRIVILEGES ON *.* TO '{name}'@'localhost' WITH GRANT OPTION;\n\
-             INSERT INTO mysql.roles_mapping SELECT 'localhost', '{name}', User, 'Y' FROM mysql.global_priv \
-             WHERE Host = '' AND JSON_CONTAINS(Priv, 'true', '$.is_role');\n\
-             FLUSH LOCAL PRIVILEGES;\n"
-        )
-    }
-
-    pub(super) fn removal(&self) -> String {
-        format!("DROP USER '{}'@'localhost';", self.name)
-    }
 }
 
 pub(super) struct PrivateServer {

@@ -3,6 +3,7 @@
 //! Where it stops is found in the log before anything is started. The server writes a binary log of its own meanwhile, so that
 //! the transactions that it reached can be compared with those that were to be reached. // F-66
 
+mod account;
 mod pipe;
 mod plan;
 mod stop;
@@ -12,10 +13,11 @@ use std::path::Path;
 
 use domain::{ErrorCode, LogLevel};
 
+use self::account::Account;
 use self::plan::Plan;
 use super::binary_log::{GtidState, LogFileName};
 use super::preparation::blocking;
-use super::private_server::{self, Account, PrivateServer, Purpose};
+use super::private_server::{self, PrivateServer, Purpose};
 use crate::logs::{LogReplay, Reached};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Staging};

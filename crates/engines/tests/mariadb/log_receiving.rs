@@ -152,3 +152,14 @@ async fn f54_f56_another_server_and_a_missing_grant_are_refused() {
     access.port = without.port;
     assert_eq!(archive.receive(&access).await.err().expect("none").code(), ErrorCode::ServerSettingMissing);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f80_the_password_is_in_no_argument() {
+    let server = MariaDb::start().expect("start");
+    let access = access(Engine::Mariadb, server.port);
+    let watch = ArgumentWatch::start("mariadb-binlog", &[testkit::BACKUP_PASSWORD]);
+    let mut archive = Archive::new();
+    let mut receiver = told(archive.receive(&access).await);
+    told(archive.catch_up(&mut *receiver).await);
+    watch.assert_quiet();
+}

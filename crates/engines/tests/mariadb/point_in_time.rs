@@ -17,6 +17,9 @@ struct Written {
     end: u64,
 }
 
+/// Whether a stop's data holds what was written.
+type Holds = Box<dyn Fn(&Written) -> bool>;
+
 const ROWS: &str = "select coalesce(group_concat(id order by id), '') from shop.t";
 
 /// Adds what the log says to what a writer was told.
@@ -95,8 +98,7 @@ async fn oracle(server: &MariaDb) {
     drop(receiver);
     let written = look_up(server, &acknowledged);
 
-    let mut stops: Vec<(RecoveryStop, Box<dyn Fn(&Written) -> bool>)> =
-        vec![(RecoveryStop::Latest, Box::new(|_| true))];
+    let mut stops: Vec<(RecoveryStop, Holds)> = vec![(RecoveryStop::Latest, Box::new(|_| true))];
     let (first, last) = (written[0].committed_at, written.last().expect("some").committed_at);
     let mut second = first;
     while second <= last + TimeDelta::seconds(1) {
@@ -263,7 +265,7 @@ async fn f04_a_replay_can_be_stopped_and_leaves_nothing_running() {
             cancel.cancel();
         }
     });
-    let error = driver(Engine::Mariadb).replay(&staging, &replay).await.err().expect("stopped");
+    let error = driver(Engine::Mariadb).replay(&staging, &replay).await.expect_err("stopped");
     assert!(error.is_cancelled(), "{error:?}");
     assert_eq!(testkit::processes_below(&staging.directory), Vec::<u32>::new());
     assert_eq!(testkit::processes_below(&replay.directory), Vec::<u32>::new());
@@ -285,4 +287,44 @@ async fn f02_a_statement_that_fails_fails_the_replay() {
     let error = prepared.replay(&archive, RecoveryStop::Latest).await.err().expect("failed").to_job_error();
     assert_eq!(error.code, ErrorCode::PitrTargetNotReached);
     assert!(error.detail.contains("hidden") && error.detail.contains("ERROR 1146"), "{}", error.detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f51_writers_in_several_domains_and_a_crash_are_replayed_whole() {
+    let server = MariaDb::builder().setting("sync-binlog", "1").start().expect("start");
+    server.sql("create database shop; create table shop.t (id int primary key, v varchar(500))").expect("create");
+    let mut archive = Archive::new();
+    let prepared = Prepared::make(&server).await;
+    for round in 0..2 {
+        let mut receiver = told(archive.receive(&prepared.access).await);
+        std::thread::scope(|scope| {
+            for writer in 0..3u32 {
+                let server = &server;
+                scope.spawn(move || {
+                    let first = round * 1000 + writer * 100;
+                    let statements: String = (first..first + 60)
+                        .map(|id| format!("insert into shop.t values ({id}, repeat('y', 400)); "))
+                        .collect();
+                    server.sql(&format!("set session gtid_domain_id = {writer}; {statements}")).expect("write");
+                });
+            }
+        });
+        told(archive.catch_up(&mut *receiver).await);
+        drop(receiver);
+        server.crash().expect("crash");
+        server.start_again().expect("start again");
+    }
+    let mut receiver = told(archive.receive(&prepared.access).await);
+    // A clock that steps back: the stop is before the first transaction that is not before it.
+    let at = Utc::now().timestamp() + 100;
+    for (id, second) in [(5001, at), (5002, at + 50), (5003, at + 10)] {
+        server.sql(&format!("set timestamp = {second}; insert into shop.t values ({id}, '')")).expect("write");
+    }
+    told(archive.catch_up(&mut *receiver).await);
+    let sums = "select count(*), sum(id), max(id) from shop.t; check table shop.t";
+    let (staging, _) = told(prepared.replay(&archive, RecoveryStop::Latest).await);
+    assert_eq!(ask_restored(&staging, sums), server.sql(sums).expect("ask"));
+    let stop = RecoveryStop::Time { at: DateTime::from_timestamp(at + 30, 0).expect("a time") };
+    let (staging, _) = told(prepared.replay(&archive, stop).await);
+    assert_eq!(ask_restored(&staging, "select max(id), count(*) from shop.t"), "5001\t361");
 }

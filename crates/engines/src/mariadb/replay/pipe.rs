@@ -8,11 +8,12 @@ use domain::{ErrorCode, LogLevel};
 use process::{Child, Command, ProcessError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::account::Account;
 use super::plan::Plan;
 use crate::logs::LogReplay;
 use crate::mariadb::STALL_LIMIT;
 use crate::mariadb::binary_log::GtidState;
-use crate::mariadb::private_server::{Account, PrivateServer};
+use crate::mariadb::private_server::PrivateServer;
 use crate::{EngineError, Staging};
 
 /// Begins the line that the session ends with.
