@@ -5,6 +5,9 @@
 //!
 //! What a restore does to the binary log: one inside the data directory stays with the data that was set aside, and the
 //! restored server begins a new one after the backup's GTID; one elsewhere is continued by the server as it is.
+//! What follows a backup is archived from the binary log, as a replica receives it, and replayed on a private server before
+//! the data is switched in.
+//!
 //! Replication settings (`master.info`, `relay-log.info`) are the server's own and are not restored.
 
 mod backup;

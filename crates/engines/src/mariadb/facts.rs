@@ -12,7 +12,7 @@ use crate::EngineError;
 use crate::wire::{Speaker, who_answers};
 
 /// The variables that this module looks at; a server lacks those of other versions.
-const VARIABLES: [&str; 22] = [
+const VARIABLES: [&str; 23] = [
     "version",
     "datadir",
     "server_uid",
@@ -35,6 +35,7 @@ const VARIABLES: [&str; 22] = [
     "default_storage_engine",
     "innodb_default_row_format",
     "explicit_defaults_for_timestamp",
+    "encrypt_binlog",
 ];
 
 /// One server, as it described itself at one moment.

@@ -102,6 +102,11 @@ pub(super) async fn against_logs(
         let remedy = "[mariadbd]\nlog_bin = binlog\nserver_id = 1\nbinlog_format = ROW\nsync_binlog = 1";
         problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy));
     }
+    if matches!(facts.variable("encrypt_binlog"), "ON" | "1") {
+        // mariadb-binlog reads no file that says that it is encrypted.
+        let detail = "The server encrypts its binary log (encrypt_binlog), which can't be replayed yet.";
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail));
+    }
     match query(datastore, "SHOW GRANTS", cancel).await {
         Ok(grants) => {
             let missing = missing_for_logs(&grants);
