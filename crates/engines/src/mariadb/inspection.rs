@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::assignment::DatastoreAccess;
-use domain::{DatastoreStatus, ErrorCode, Inspection, Method, Service};
+use domain::{DatastoreStatus, ErrorCode, FindingSeverity, Inspection, Method, Service};
 use process::find_program;
 use tokio_util::sync::CancellationToken;
 
@@ -55,24 +55,26 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     }
     let against_restores = against_restores(datastore, &facts, inaccessible, contents.as_ref());
 
+    let against_logs = preflight::against_logs(datastore, &facts, cancel).await;
     let data_size_bytes = match contents {
         Some(contents) => Some(contents.backup_bytes),
         None => size_told(datastore, cancel).await,
     };
+    let mut capabilities =
+        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
+    capabilities.point_in_time_recovery = against_logs.is_empty();
+    capabilities.point_in_time_recovery_reason = against_logs.first().map(|problem| problem.detail.clone());
+    if against_logs.is_empty() {
+        findings.push(fine("log_archiving_possible", "The binary log can be archived for point-in-time recovery."));
+    }
+    findings.extend(against_logs.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
     Inspection {
         status: DatastoreStatus::Online,
         engine_version: Some(version),
         data_directory: Some(facts.data_directory().display().to_string()),
         server_identity: facts.identity(),
         data_size_bytes,
-        capabilities: judge(
-            Method::Mariabackup,
-            "MariaDB",
-            against_backups,
-            against_restores,
-            Increments::Possible,
-            &mut findings,
-        ),
+        capabilities,
         findings,
         refusal: None,
     }
