@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use domain::assignment::DatastoreAccess;
-use domain::{DatastoreStatus, ErrorCode, FindingSeverity, Inspection, Method, Service};
+use domain::{DatastoreStatus, ErrorCode, Inspection, Method, Service};
 use process::find_program;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use super::layout::{self, Contents};
 use super::preflight;
 use super::preparation::blocking;
 use crate::EngineError;
-use crate::problem::{Increments, Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
 
 /// Programs that restoring needs and backing up does not.
 const RESTORE_TOOLS: [&str; 2] = ["mbstream", "mariadbd"];
@@ -62,12 +62,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     };
     let mut capabilities =
         judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
-    capabilities.point_in_time_recovery = against_logs.is_empty();
-    capabilities.point_in_time_recovery_reason = against_logs.first().map(|problem| problem.detail.clone());
-    if against_logs.is_empty() {
-        findings.push(fine("log_archiving_possible", "The binary log can be archived for point-in-time recovery."));
-    }
-    findings.extend(against_logs.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
+    judge_logs(&mut capabilities, against_logs, &mut findings);
     Inspection {
         status: DatastoreStatus::Online,
         engine_version: Some(version),
