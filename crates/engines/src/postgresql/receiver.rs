@@ -213,7 +213,12 @@ impl Receiver {
             manager: Some("Transaction"),
         };
         records::read(&span, &self.cancel, |record| {
-            found.extend(record.committed_at().map(|at| (record.position, record.end(), at)));
+            let end = record.end(size);
+            // The file may hold more than was confirmed; that comes with the next look.
+            if end > arrived {
+                return false;
+            }
+            found.extend(record.committed_at().map(|at| (record.position, end, at)));
             true
         })
         .await?;

@@ -45,9 +45,20 @@ impl Record {
         })
     }
 
-    /// Where the next record may begin: records are aligned to 8 bytes.
-    pub(super) fn end(&self) -> u64 {
-        self.position + self.length.next_multiple_of(8)
+    /// The position behind its last byte: a record goes on after the header of each page that it reaches into
+    /// (`xlog_internal.h`, `XLogPageHeaderData` and its long form at the beginning of a segment).
+    pub(super) fn end(&self, segment_bytes: u64) -> u64 {
+        const PAGE_BYTES: u64 = 8192;
+        let (mut position, mut left) = (self.position, self.length);
+        loop {
+            let room = PAGE_BYTES - position % PAGE_BYTES;
+            if left <= room {
+                return position + left;
+            }
+            left -= room;
+            position += room;
+            position += if position.is_multiple_of(segment_bytes) { 40 } else { 24 };
+        }
     }
 
     /// When the transaction was committed, where this is a commit: the tool writes it in the zone of its environment, which
@@ -157,7 +168,11 @@ mod tests {
         let line = "rmgr: Transaction len (rec/tot):    421/   421, tx:        742, lsn: 0/01522A38, prev 0/015229F8, desc: COMMIT 2026-11-22 06:17:50.373712 UTC; rels: base/5/16384; inval msgs: catcache 80";
         let record = Record::parse(line).unwrap();
         assert_eq!((record.transaction, record.position, record.length), (742, 0x0152_2a38, 421));
-        assert_eq!(record.end(), 0x0152_2a38 + 424);
+        assert_eq!(record.end(16 << 20), 0x0152_2a38 + 421);
+        let crossing = Record { position: 0x0152_1ff0, length: 100, ..record.clone() };
+        assert_eq!(crossing.end(16 << 20), 0x0152_2000 + 24 + 84);
+        let into_segment = Record { position: 0x01ff_fff0, length: 100, ..record.clone() };
+        assert_eq!(into_segment.end(16 << 20), 0x0200_0000 + 40 + 84);
         assert_eq!(record.committed_at().unwrap().to_string(), "2026-11-22 06:17:50.373712 UTC");
         let prepared = line.replace("COMMIT 2026", "COMMIT_PREPARED 741: 2026");
         let record = Record::parse(&prepared).unwrap();
