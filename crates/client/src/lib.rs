@@ -7,7 +7,7 @@ mod json;
 mod requests;
 mod worker_protocol;
 
-pub use requests::ListQuery;
+pub use requests::{ListQuery, PlanQuery};
 
 use std::time::Duration;
 

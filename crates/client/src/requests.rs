@@ -1,10 +1,12 @@
 //! The calls that people's programs make, a method each, named after the resource.
 
+use domain::log_archive::{LogScan, LogScanCreate};
 use domain::retention::{RetentionPlan, RetentionPolicy};
 use domain::{
     Backup, BackupCreate, BackupHold, BackupSettings, BackupType, Datastore, DatastoreCreate, DatastorePatch,
-    Inspection, Job, JobStatus, LogLine, Method as BackupMethod, Page, Restore, RestoreCreate, RestorePlan, Schedule,
-    ScheduleCreate, SchedulePatch, ScheduleRun, ScheduleSettings, Storage, StorageCreate, StoragePatch, Worker,
+    Inspection, Job, JobStatus, LogLine, Method as BackupMethod, Page, RecoveryWindow, Restore, RestoreCreate,
+    RestorePlan, Schedule, ScheduleCreate, SchedulePatch, ScheduleRun, ScheduleSettings, Storage, StorageCreate,
+    StoragePatch, Worker,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -24,6 +26,15 @@ pub struct ListQuery {
     pub method: Option<BackupMethod>,
     pub datastore_id: Option<Uuid>,
     pub kind: Option<domain::JobKind>,
+}
+
+/// The stop of a restore that is planned; none: exactly the backup.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct PlanQuery {
+    /// A time, or `latest`.
+    pub pitr_stop_time: Option<String>,
+    /// A place in the log as JSON.
+    pub pitr_stop_position: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -94,9 +105,20 @@ impl Client {
         self.read(self.request(Method::DELETE, &format!("/backups/{id}"))).await
     }
 
-    /// What a restore of this backup in place would do and what stands in its way.
-    pub async fn backup_restore_plan(&self, id: Uuid) -> Result<RestorePlan, ClientError> {
-        self.get(&format!("/backups/{id}/restore-plan"), &Empty {}).await
+    /// What a restore of this backup in place would do and what stands in its way; with archived logs up to a stop where
+    /// one is given, in the words of [`RestoreCreate`].
+    pub async fn backup_restore_plan(&self, id: Uuid, stop: &PlanQuery) -> Result<RestorePlan, ClientError> {
+        self.get(&format!("/backups/{id}/restore-plan"), stop).await
+    }
+
+    /// What a datastore can be restored to.
+    pub async fn recovery_window(&self, datastore: Uuid) -> Result<RecoveryWindow, ClientError> {
+        self.get(&format!("/datastores/{datastore}/recovery-window"), &Empty {}).await
+    }
+
+    /// Looks for schema changes, large deletes and updates, or all transactions, in a span of a datastore's archived logs.
+    pub async fn log_scan(&self, datastore: Uuid, body: &LogScanCreate) -> Result<LogScan, ClientError> {
+        self.send(Method::POST, &format!("/datastores/{datastore}/log-scan"), body).await
     }
 
     pub async fn backup_restore(&self, id: Uuid, body: &RestoreCreate) -> Result<Restore, ClientError> {

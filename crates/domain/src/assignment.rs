@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::worker::WorkerIdentity;
 use crate::{
-    Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, LogPoint, Method, Progress, Restore, RestorePlan,
-    Secret, Service, StorageAccess,
+    Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, LogPoint, Method, Progress, Restore,
+    RestorePlan, Secret, Service, StorageAccess,
 };
 
 /// All that a worker needs to reach a server.

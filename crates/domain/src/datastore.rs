@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::engine::named_enum;
 use crate::job::Job;
+use crate::log_archive::LogArchivingStatus;
 use crate::name::validate_name;
 use crate::problem::FieldError;
 use crate::{BackupKind, BackupType, Engine, ErrorCode, Method, Secret};
@@ -199,6 +200,10 @@ pub struct DatastoreOverview {
     pub stored_bytes: i64,
     /// Backups and restores that failed in the last 24 hours, and scheduled runs that were missed or skipped then.
     pub failures_24h: i64,
+    /// How the archiving of its logs goes.
+    pub log_archiving: LogArchivingStatus,
+    /// Up to which instant its archived log is complete; null without one.
+    pub recoverable_until: Option<DateTime<Utc>>,
     /// When the next scheduled backup is due; null without an active schedule.
     pub next_run_at: Option<DateTime<Utc>>,
     /// The stored sizes in bytes of the newest completed backups, oldest first, at most 30.

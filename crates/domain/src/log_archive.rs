@@ -9,11 +9,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::assignment::DatastoreAccess;
 use crate::engine::named_enum;
 use crate::manifest::ObjectRecord;
-use crate::{DatastoreStatus, ErrorCode, StorageAccess};
-use crate::assignment::DatastoreAccess;
 use crate::worker::WorkerIdentity;
+use crate::{DatastoreStatus, ErrorCode, StorageAccess};
 
 /// The branch of a datastore that nothing was restored into.
 pub const FIRST_BRANCH: &str = "origin";
@@ -23,6 +23,11 @@ pub const ARCHIVER_LEASE_SECONDS: i64 = 30;
 /// The name of a line of log: the engine's own part and the branch.
 pub fn incarnation(stream: &str, branch: &str) -> String {
     format!("{stream}.{branch}")
+}
+
+/// The branch in the name of an incarnation.
+pub fn branch_of(incarnation: &str) -> &str {
+    incarnation.split_once('.').map_or(FIRST_BRANCH, |(_, branch)| branch)
 }
 
 /// The folder of an incarnation's segments inside a storage.
@@ -112,8 +117,12 @@ pub enum RecoveryStop {
     /// At the end of the archived log.
     Latest,
     /// What was committed up to then is there, nothing later.
-    Time { at: DateTime<Utc> },
-    Position { position: StopPosition },
+    Time {
+        at: DateTime<Utc>,
+    },
+    Position {
+        position: StopPosition,
+    },
 }
 
 impl RecoveryStop {
@@ -141,8 +150,15 @@ named_enum! {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the macro derives for all such words alike")]
+impl Default for LogArchivingStatus {
+    fn default() -> Self {
+        Self::Off
+    }
+}
+
 /// How the archiving of a datastore's logs goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LogArchiving {
     pub status: LogArchivingStatus,
@@ -199,6 +215,8 @@ pub struct ArchiverAssignment {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArchiverReport {
     pub epoch: i64,
+    /// The line of log that the server writes now, where known.
+    pub incarnation: Option<String>,
     pub status: LogArchivingStatus,
     pub code: Option<ErrorCode>,
     pub detail: Option<String>,

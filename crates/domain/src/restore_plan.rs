@@ -38,6 +38,9 @@ pub struct RestoreFacts {
     pub unpacked_bytes: u64,
     /// What the links of a chain occupy beside that data until they are joined, in bytes.
     pub links_bytes: u64,
+    /// How many segments of archived log are replayed, and their size before compression in bytes.
+    pub log_segments: u64,
+    pub log_bytes: u64,
     /// What the data directory's file system has free, in bytes.
     pub free_bytes: u64,
     /// Obstacles that only looking at files and objects can find: missing objects, a wrong directory, no way to stop the server.
@@ -58,6 +61,12 @@ pub struct RestorePlan {
     /// What the unpacked links of a chain occupy beside that data until they are joined; 0 for a full backup.
     #[serde(default)]
     pub links_bytes: u64,
+    /// How many segments of archived log are replayed.
+    #[serde(default)]
+    pub log_segments: u64,
+    /// What they occupy beside the data until they are replayed.
+    #[serde(default)]
+    pub log_bytes: u64,
     /// Free space that the restore needs beside the data directory.
     pub needed_bytes: u64,
     pub free_bytes: u64,
@@ -98,7 +107,9 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
             ),
         ));
     }
-    let unpacked_bytes = facts.unpacked_bytes.saturating_add(facts.links_bytes);
+    // The private server that replays logs writes them once more into its own.
+    let replay_bytes = facts.log_bytes.saturating_mul(2);
+    let unpacked_bytes = facts.unpacked_bytes.saturating_add(facts.links_bytes).saturating_add(replay_bytes);
     let needed_bytes = unpacked_bytes.saturating_add(unpacked_bytes / 20).saturating_add(HEADROOM_BYTES);
     if facts.free_bytes < needed_bytes {
         obstacles.push(Obstacle::new(
@@ -116,6 +127,8 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
         fetch_bytes: facts.fetch_bytes,
         unpacked_bytes: facts.unpacked_bytes,
         links_bytes: facts.links_bytes,
+        log_segments: facts.log_segments,
+        log_bytes: facts.log_bytes,
         needed_bytes,
         free_bytes: facts.free_bytes,
         estimated_seconds: None,
@@ -139,6 +152,8 @@ mod tests {
             fetch_bytes: 10,
             unpacked_bytes: 1 << 30,
             links_bytes: 0,
+            log_segments: 0,
+            log_bytes: 0,
             free_bytes: 1 << 20,
             found: vec![Obstacle::new(ErrorCode::ObjectMissing, "base.000.tar.zst is missing")],
         }

@@ -11,8 +11,8 @@ pub use list::DatastoreFilter;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::log_archive::FIRST_BRANCH;
 use domain::assignment::DatastoreAccess;
+use domain::log_archive::FIRST_BRANCH;
 use domain::{
     Capabilities, Datastore, DatastoreCreate, DatastorePatch, DatastoreStatus, EventKind, Inspection, JobStatus,
     ScheduleDraft, ScheduleSettings, Service,

@@ -150,6 +150,7 @@ diesel::table! {
         status -> Text,
         error_code -> Nullable<Text>,
         error_detail -> Nullable<Text>,
+        incarnation -> Nullable<Text>,
         complete_until -> Nullable<BigInt>,
         lag_bytes -> Nullable<BigInt>,
         warnings -> Text,

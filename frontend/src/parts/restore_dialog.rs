@@ -24,7 +24,10 @@ pub fn RestoreDialog(backup: Backup, datastore: Datastore, #[prop(into)] on_clos
     let open_job = use_open_job();
     let id = backup.id;
     let taken = backup.started_at.unwrap_or(backup.created_at);
-    let plan = Fetch::new(move || Some(id), |id| async move { service().backup_restore_plan(id).await });
+    let plan = Fetch::new(
+        move || Some(id),
+        |id| async move { service().backup_restore_plan(id, &client::PlanQuery::default()).await },
+    );
     let typed = RwSignal::new(String::new());
     let failure = RwSignal::new(None::<Failure>);
     let sending = RwSignal::new(false);

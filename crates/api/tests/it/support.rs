@@ -223,6 +223,8 @@ pub fn plan() -> RestorePlan {
         fetch_bytes: 10,
         unpacked_bytes: 20,
         links_bytes: 0,
+        log_segments: 0,
+        log_bytes: 0,
         needed_bytes: 30,
         free_bytes: 40,
         estimated_seconds: None,

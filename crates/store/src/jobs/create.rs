@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::log_archive::FIRST_BRANCH;
 use domain::assignment::DatastoreAccess;
 use domain::job::JobState;
+use domain::log_archive::FIRST_BRANCH;
 use domain::{DatastoreCreate, Job, JobKind, Service};
 use uuid::Uuid;
 

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::{Job, JobKind, Restore, RestorePhase, RestoreStatus, RestoreTarget, RecoveryStop};
+use domain::{Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget};
 use uuid::Uuid;
 
 use crate::backups::begin::require_whole;

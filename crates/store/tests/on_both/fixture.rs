@@ -151,8 +151,7 @@ impl Fixture {
     }
 
     pub fn restore(&self, backup: Uuid, at: DateTime<Utc>) -> Restore {
-        let request =
-            RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };
+        let request = RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };
         self.store.restore_create(backup, &request, at).unwrap()
     }
 

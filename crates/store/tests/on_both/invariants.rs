@@ -113,11 +113,8 @@ impl Run<'_> {
                 allowed(store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, self.now));
             }
             Step::Restore(which) => {
-                let request = RestoreRequest {
-                    target: domain::RestoreTarget::InPlace,
-                    stop: None,
-                    restore_configuration: false,
-                };
+                let request =
+                    RestoreRequest { target: domain::RestoreTarget::InPlace, stop: None, restore_configuration: false };
                 if let Some(backup) = pick(&self.all_backups(), *which) {
                     allowed(store.restore_create(backup.id, &request, self.now));
                 }

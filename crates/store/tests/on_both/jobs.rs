@@ -223,6 +223,8 @@ on_both! {
         let plan = RestorePlan {
             chain: vec![1],
             links_bytes: 0,
+            log_segments: 0,
+            log_bytes: 0,
             fetch_bytes: 1,
             unpacked_bytes: 2,
             needed_bytes: 3,

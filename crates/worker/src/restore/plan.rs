@@ -124,6 +124,8 @@ pub async fn check(
         fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum(),
         unpacked_bytes: manifest.unpacked_size_bytes,
         links_bytes: links_bytes(driver_of(datastore.engine)?, &chain),
+        log_segments: 0,
+        log_bytes: 0,
         free_bytes,
         found,
     });
@@ -179,6 +181,8 @@ fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: V
         fetch_bytes: backup.size_bytes.unwrap_or(0).unsigned_abs(),
         unpacked_bytes: backup.original_size_bytes.unwrap_or(0).unsigned_abs(),
         links_bytes: 0,
+        log_segments: 0,
+        log_bytes: 0,
         free_bytes: u64::MAX,
         found,
     })

@@ -18,6 +18,7 @@ create table log_archivers (
     status text not null,
     error_code text,
     error_detail text,
+    incarnation text,
     complete_until bigint,
     lag_bytes bigint,
     warnings text not null,
