@@ -89,7 +89,7 @@ async fn each_link_is_restored(server: &dyn Changing) {
     assert!(told[0].starts_with("early") && told[4].starts_with("renamed") && told[4].len() < 20, "{told:?}");
 
     let numbers: Vec<i64> = links.iter().map(|(backup, ..)| backup.number).collect();
-    let plan = plane.client.backup_restore_plan(links[4].0.id).await.expect("a plan");
+    let plan = plane.client.backup_restore_plan(links[4].0.id, &client::PlanQuery::default()).await.expect("a plan");
     assert_eq!((plan.chain.as_slice(), plan.obstacles.len()), (numbers.as_slice(), 0), "{plan:?}");
     assert!(plan.links_bytes > 0 && plan.needed_bytes > plan.links_bytes + plan.unpacked_bytes, "{plan:?}");
     let refused = refusal(plane.client.backup_delete(links[1].0.id).await);
@@ -180,7 +180,7 @@ async fn f33_nothing_is_built_on_a_damaged_chain_and_nothing_restored_from_it() 
     let object = objects(&plane, &first, "base.").remove(0);
     let whole = fs::read(&object).expect("the object");
     fs::write(&object, &whole[..whole.len() / 2]).expect("damaged");
-    let plan = plane.client.backup_restore_plan(second.id).await.expect("a plan");
+    let plan = plane.client.backup_restore_plan(second.id, &client::PlanQuery::default()).await.expect("a plan");
     let named = format!("Of backup {}", first.number);
     assert!(
         plan.obstacles.iter().any(|it| it.code == ErrorCode::ObjectCorrupted && it.detail.contains(&named)),

@@ -83,14 +83,14 @@ async fn f65_a_manifest_of_a_newer_format_is_refused_with_the_version_needed() {
     manifest["format_version"] = 99.into();
     manifest["written_by"] = "7.3.1".into();
     fs::write(&path, manifest.to_string()).expect("written");
-    let plan = plane.client.backup_restore_plan(backup.id).await.expect("a plan");
+    let plan = plane.client.backup_restore_plan(backup.id, &client::PlanQuery::default()).await.expect("a plan");
     let obstacle = plan.obstacles.iter().find(|obstacle| obstacle.code == ErrorCode::ManifestTooNew);
     assert!(obstacle.is_some_and(|obstacle| obstacle.detail.contains("7.3.1")), "{:?}", plan.obstacles);
     let restore = plane.start_restore(backup.id, &datastore.name).await;
     let restore = plane.restore_end(restore.id).await;
     assert_eq!(restore.error.map(|error| error.code), Some(ErrorCode::ManifestTooNew));
     fs::remove_file(&path).expect("removed");
-    let plan = plane.client.backup_restore_plan(backup.id).await.expect("a plan");
+    let plan = plane.client.backup_restore_plan(backup.id, &client::PlanQuery::default()).await.expect("a plan");
     assert!(plan.obstacles.iter().any(|obstacle| obstacle.code == ErrorCode::ManifestMissing));
 }
 

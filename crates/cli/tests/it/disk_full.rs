@@ -47,7 +47,7 @@ async fn f40_too_little_space_for_a_restore_is_told_before_anything_is_touched()
     let filler = place.path().join("filler");
     std::fs::write(&filler, vec![7; usize::try_from(free - (12 << 20)).expect("fits")]).expect("filled");
 
-    let plan = plane.client.backup_restore_plan(backup.id).await.expect("a plan");
+    let plan = plane.client.backup_restore_plan(backup.id, &client::PlanQuery::default()).await.expect("a plan");
     assert!(plan.obstacles.iter().any(|obstacle| obstacle.code == ErrorCode::InsufficientDiskSpace), "{plan:?}");
     let restore = plane.start_restore(backup.id, &datastore.name).await;
     let restore = plane.restore_end(restore.id).await;
