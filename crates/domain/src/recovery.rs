@@ -17,7 +17,7 @@ use crate::Engine;
 use crate::log_archive::{LogArchiving, LogPoint, LogSegment};
 
 pub use axis::Axis;
-pub use choice::instants_of;
+pub use choice::{has_log, instants_of};
 pub use stop::{StopRefusal, logs_for};
 
 /// A backup that log can be replayed on.

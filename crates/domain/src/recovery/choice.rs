@@ -4,6 +4,12 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::{RecoveryWindow, Window};
+use crate::Engine;
+
+/// Whether servers of an engine keep a log that could be archived at all.
+pub const fn has_log(engine: Engine) -> bool {
+    !matches!(engine, Engine::Redis | Engine::Valkey)
+}
 
 /// The instants at which clocks show a local time, the earlier first: none where they skip it, two where they show it
 /// twice. `offset_at` tells how far the clocks are ahead of UTC at an instant, in seconds.
