@@ -188,7 +188,7 @@ test("the page tells what can be restored, and restores to a chosen instant from
   await picture.click({ position: { x: box.width * 0.7, y: 32 } });
   const at = page.getByLabel(/^Instant in your zone/);
   await expect(at).toHaveValue(/^2026-10-25T0[2-6]:/);
-  await picture.click({ position: { x: box.width * 0.24, y: 82 } });
+  await picture.click({ position: { x: box.width * 0.18, y: 82 } });
   await expect(at, "in the gap nothing is chosen").toHaveValue(/^2026-10-25T0[2-6]:/);
   await picture.click({ position: { x: box.width * 0.05, y: 82 } });
   await expect(at).toHaveValue(/^2026-10-24T0[89]:/);
@@ -250,19 +250,22 @@ test("the way to an instant with the keyboard alone", async ({ page, request }) 
   await expect(dialog(page).getByRole("radio", { name: "Latest" })).toBeChecked();
   await page.keyboard.press("ArrowLeft");
   await page.keyboard.press("Tab");
-  await expect(dialog(page).getByRole("radio", { name: "All" })).toBeFocused();
-  await page.keyboard.press("ArrowLeft");
-  await expect(dialog(page).getByRole("radio", { name: "30 d" })).toBeChecked();
-  for (let presses = 0; presses < 8 && !(await instant(page).evaluate((field) => field === document.activeElement)); presses++) {
-    await page.keyboard.press("Tab");
-  }
   await expect(instant(page)).toBeFocused();
   // Day, month and year stay; one hour earlier.
   for (let part = 0; part < 3; part++) await page.keyboard.press("ArrowRight");
   await page.keyboard.press("ArrowDown");
   await expect(instant(page)).toHaveValue(/^2026-10-25T09:00/);
   await expect(warning(page)).toContainText("up to 2026-10-25 08:00:00 UTC");
-  await confirm(page, orders()).focus();
+  const zoom = dialog(page).getByRole("radio", { name: "All" });
+  for (let presses = 0; presses < 10 && !(await zoom.evaluate((radio) => radio === document.activeElement)); presses++) {
+    await page.keyboard.press("Tab");
+  }
+  await page.keyboard.press("ArrowLeft");
+  await expect(dialog(page).getByRole("radio", { name: "30 d" })).toBeChecked();
+  const typed = confirm(page, orders());
+  for (let presses = 0; presses < 10 && !(await typed.evaluate((field) => field === document.activeElement)); presses++) {
+    await page.keyboard.press("Tab");
+  }
   await page.keyboard.type(orders());
   await expect(restore(page)).toBeEnabled();
   await page.keyboard.press("Enter");
@@ -285,6 +288,49 @@ test("the list and the head say up to when, and when that is in doubt", async ({
   await expect(page.getByText("Segment 000000010000000000000007 is gone")).toBeVisible();
   await expect(page.locator(".page-head")).toContainText("Log archiving has stopped");
   await expectWellMade(page);
+});
+
+test("settings and history speak of logs", async ({ page, request }) => {
+  const archived = await archiveLogs(page, request, orders());
+  const settings = `**/api/v1/datastores/${archived.id}/backup-settings`;
+  let saved: Record<string, unknown> = {};
+  await page.route(settings, async (route) => {
+    if (route.request().method() === "PUT") saved = route.request().postDataJSON() as typeof saved;
+    const known = route.request().method() === "PUT" ? saved : ((await (await route.fetch()).json()) as object);
+    await route.fulfill({ json: { ...known, log_archiving: saved.log_archiving ?? false } });
+  });
+  await page.goto(`/datastores/${archived.id}/settings`);
+  const archiving = page.getByRole("switch", { name: "Archive logs continuously" });
+  await expect(archiving).toBeEnabled();
+  const section = page.getByRole("region", { name: "Log archiving" });
+  await expect(section).toContainText("every 5 s");
+  await expect(section).toContainText("Recoverable to 12 s ago");
+  await archiving.check();
+  await page.getByRole("textbox", { name: "Point-in-time window, days" }).fill("7");
+  await expectWellMade(page);
+  await shot(page, "settings");
+  await page.getByRole("button", { name: "Save backup settings" }).click();
+  await expect(page.getByText("Saved.", { exact: true })).toBeVisible();
+  expect(saved).toMatchObject({ log_archiving: true, retention: { point_in_time_window_days: 7 } });
+
+  const one = { id: archived.backups[0], datastore_id: archived.id, backup_id: archived.backups[0], target: { kind: "in_place" }, status: "completed", phase: "done",
+    job_id: archived.backups[0], progress: null, created_at: "2026-10-25T08:00:00Z", started_at: "2026-10-25T08:00:00Z", ended_at: "2026-10-25T08:00:34Z",
+    duration_seconds: 34, downtime_seconds: 3, undo_until: null, error: null };
+  const stops = [
+    { pitr_stop_time: "2026-10-25T06:30:30.25Z", pitr_stop_position: null, reached_position: "0/3000028", reached_commit_at: "2026-10-25T06:30:29.5Z" },
+    { pitr_stop_time: "latest", pitr_stop_position: null, reached_position: null, reached_commit_at: null },
+    { pitr_stop_time: null, pitr_stop_position: { gtid: "0-1-4711", before: true }, reached_position: "0-1-4710", reached_commit_at: null },
+  ];
+  const items = stops.map((stop, index) => ({ ...one, ...stop, id: archived.backups[index], backup_number: 14 - index }));
+  await page.route(`**/api/v1/datastores/${archived.id}/restores*`, (route) => route.fulfill({ json: { items, total: 3, next_cursor: null } }));
+  await page.goto(`/datastores/${archived.id}/restores`);
+  const row = (index: number) => page.getByRole("table", { name: "Restores" }).locator("tr.main").nth(index);
+  await expect(row(0)).toContainText("to 2026-10-25 07:30:30.25");
+  await expect(row(0)).toContainText("Reached 0/3000028, last commit 2026-10-25 07:30:29");
+  await expect(row(1)).toContainText("to the latest");
+  await expect(row(2)).toContainText("to just before transaction 0-1-4711");
+  await expectWellMade(page);
+  await shot(page, "restores");
 });
 
 for (const width of [1440, 390]) {
@@ -327,14 +373,15 @@ for (const width of [1440, 390]) {
             - text: Point in time
             - radio "Latest"
             - text: Latest
-          - figure:
-            - group "Zoom":
-              - radio "All" [checked]
-            - img /What can be restored/
           - text: Instant in your zone, Europe/Berlin
           - textbox "Instant in your zone, Europe/Berlin"
           - text: Fraction of the second
           - textbox "Fraction of the second"
+          - paragraph: /09:00:00 UTC/
+          - figure:
+            - group "Zoom":
+              - radio "All" [checked]
+            - img /What can be restored/
           - heading "Plan" [level=3]
           - term: Restored from
           - definition: Backup 13 with increment 14

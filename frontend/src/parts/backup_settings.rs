@@ -204,7 +204,9 @@ fn Archiving(id: Uuid, draft: BackupDraft, errors: FieldErrors, capabilities: Si
     let window = Fetch::new(
         move || {
             live.follow(&[EventKind::Datastore]);
-            clock.now.track();
+            if draft.archiving.get() {
+                clock.now.track();
+            }
             Some(())
         },
         move |()| async move { service().recovery_window(id).await },
@@ -243,7 +245,7 @@ fn Archiving(id: Uuid, draft: BackupDraft, errors: FieldErrors, capabilities: Si
             </div>
             <FieldProblem pointer="/log_archiving" errors />
             <p class="hint" id="field-log_archiving-hint">
-                {move || obstacle.get().unwrap_or_else(|| "A worker follows the log and stores what is new every 5 s: so much is lost at most when the server is lost. A PostgreSQL server keeps a replication slot meanwhile, so that it holds back what is not archived yet; that takes room on its disk while the worker or the storage is away. Point-in-time recovery begins with the next full backup.".to_owned())}
+                {move || obstacle.get().unwrap_or_else(|| "A worker follows the log and stores what is new every 5 s: that much is lost at most when the server is lost. PostgreSQL holds back by a replication slot what is not archived yet, which takes room on its disk while the worker or the storage is away; MariaDB keeps its binary log as long as its own settings say. Instants can be chosen from the next full backup on.".to_owned())}
             </p>
         </div>
         {move || status.get().filter(|(archiving, _)| archiving.status != LogArchivingStatus::Off).map(|(archiving, until)| view! {

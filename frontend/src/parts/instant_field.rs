@@ -107,7 +107,7 @@ pub fn InstantField(
                 </fieldset>
             })
         }}
-        <div class="field" id=problem_id role="status">
+        <div class="field told" id=problem_id role="status">
             {move || problem.get().map(|problem| view! { <p class="problem"><Icon name="warning" /><span>{problem}</span></p> })}
         </div>
         {move || {

@@ -152,7 +152,7 @@ pub fn FindMistake(
                     view! {
                         <Found entries=scan.entries on_restore />
                         {truncated.then(|| view! {
-                            <p class="footnote"><Icon name="info" />"There was more than is listed. Choose a shorter span to see the rest."</p>
+                            <p class="footnote">"There was more than is listed. Choose a shorter span to see the rest."</p>
                         })}
                     }
                 })}

@@ -29,7 +29,7 @@ fn notes(archiving: &LogArchiving) -> AnyView {
 fn state(window: &RecoveryWindow) -> AnyView {
     let archiving = &window.log_archiving;
     let lag = archiving.lag_bytes.filter(|lag| *lag > 0).map(|lag| format!("{} not archived yet", format::bytes(lag)));
-    let worker = archiving.worker.clone().map(|worker| format!("by {worker}"));
+    let worker = archiving.worker.clone().map(|worker| format!("by worker {worker}"));
     let below = [lag, worker].into_iter().flatten().collect::<Vec<_>>().join(", ");
     view! {
         <dl class="panel figures log-state">

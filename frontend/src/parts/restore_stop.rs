@@ -206,7 +206,6 @@ pub fn StopChoice(draft: StopDraft, backup: Backup) -> impl IntoView {
                 <div role="group" aria-label="Where it stops">
                     <Segmented name="restore-stop" options=modes.get_value() chosen=mode on_choose=move |chosen| mode.set(chosen) />
                 </div>
-                <Timeline name="restore-zoom" window=shown backups chosen=at branch on_choose=choose />
                 <Show when=move || mode.get() == TIME>
                     <InstantField name="restore-stop" typed reading allowed whole=Signal::stored(whole) />
                 </Show>
@@ -225,6 +224,7 @@ pub fn StopChoice(draft: StopDraft, backup: Backup) -> impl IntoView {
                         </p>
                     })}
                 </Show>
+                <Timeline name="restore-zoom" window=shown backups chosen=at branch on_choose=choose />
             </div>
         </Show>
     }
