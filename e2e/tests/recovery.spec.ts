@@ -129,6 +129,7 @@ test("clocks that are set: both instants of a time shown twice, none of a time s
   await both.getByRole("radio", { name: "The second, at UTC+01:00: 2026-10-25 01:30:15 UTC" }).check();
   await expect(warning(page)).toContainText("2026-10-25 01:30:15 UTC");
   await expect(warning(page)).toContainText("In your zone: 2026-10-25 02:30:15 UTC+01:00");
+  await expect(warning(page)).toContainText("everything committed from that second on will be lost");
   await expectWellMade(page);
   await expect(restore(page)).toBeEnabled();
   await restore(page).click();
@@ -288,6 +289,42 @@ test("the list and the head say up to when, and when that is in doubt", async ({
   await expect(page.getByText("Segment 000000010000000000000007 is gone")).toBeVisible();
   await expect(page.locator(".page-head")).toContainText("Log archiving has stopped");
   await expectWellMade(page);
+});
+
+test.describe("refusals", () => {
+  test.use({ expectedComplaints: [/status of (422|503)/] });
+
+  test("a log that no backup leads into, a scan that fails, and a plan that is refused say what to do", async ({ page, request }) => {
+    const archived = await archiveLogs(page, request, orders());
+    const answer = (code: string, title: string, detail: string, status: number) => ({
+      status, contentType: "application/problem+json", json: { type: `about:${code}`, title, status, detail, instance: null, code, errors: [] },
+    });
+    await page.route(`**/api/v1/datastores/${archived.id}/log-scan`, (route) =>
+      route.fulfill(answer("no_worker", "No worker", "No worker answered in time. Choose a shorter span, or try again later.", 503)));
+    await openRecovery(page, archived);
+    await page.getByRole("button", { name: "Find changes" }).click();
+    await expect(page.getByRole("alert")).toContainText("Choose a shorter span");
+
+    await page.route("**/api/v1/backups/*/restore-plan?pitr*", (route) =>
+      route.fulfill(answer("pitr_time_not_covered", "No logs cover the stop time", "No archived log reaches from backup 14 to 2026-10-25T08:57:01Z.", 422)));
+    await page.getByRole("button", { name: "Restore to this instant" }).click();
+    await confirm(page, orders()).fill(orders());
+    await expect(dialog(page).getByRole("alert")).toContainText("No archived log reaches from backup 14");
+    await expect(restore(page)).toBeDisabled();
+    await toggle(page).uncheck();
+    await expect(restore(page), "exactly the backup still can be").toBeEnabled();
+    await dialog(page).getByRole("button", { name: "Cancel" }).click();
+
+    await page.route(`**/api/v1/datastores/${archived.id}/recovery-window`, async (route) => {
+      const archiving = { status: "archiving", worker: "local", code: null, detail: null, complete_until: "2026-10-25T09:00:00Z", last_commit_at: null, lag_bytes: 0, warnings: [] };
+      await route.fulfill({ json: { supported: true, reason: null, windows: [], gaps: [], latest_restorable_time: null, precision_seconds: 0.000001, branches: [], log_archiving: archiving } });
+    });
+    await page.goto(`/datastores/${archived.id}/recovery`);
+    await expect(page.getByText("No backup leads into the archived log here yet.")).toBeVisible();
+    await expect(page.getByText("Nothing yet")).toBeVisible();
+    await expect(page.getByRole("button", { name: "Restore to this instant" })).toBeHidden();
+    await expectWellMade(page);
+  });
 });
 
 test("settings and history speak of logs", async ({ page, request }) => {

@@ -21,6 +21,8 @@ const TRACK: f64 = 50.0;
 const SCALE: f64 = 40.0;
 /// How many times are written on it at most.
 const MARKS: i64 = 5;
+/// How many gaps are told below it.
+const GAPS: usize = 8;
 
 /// A backup on a track.
 #[derive(Debug, Clone, PartialEq)]
@@ -363,13 +365,20 @@ fn words(window: &RecoveryWindow, clock: Clock) -> AnyView {
         .into_any()
 }
 
-/// The gaps and their reasons, for everyone.
+/// The gaps and their reasons, for everyone, the newest first.
 fn gaps(window: &RecoveryWindow, clock: Clock) -> AnyView {
-    let gaps = window.gaps.iter().map(|gap| {
+    let more = window.gaps.len().saturating_sub(GAPS);
+    let gaps = window.gaps.iter().rev().take(GAPS).map(|gap| {
         let span = format!("No log from {} to {}. ", clock.write(gap.from), clock.write(gap.to));
         view! { <li><Icon name="warning" /><span>{span} {gap.reason.clone()}</span></li> }
     });
     (!window.gaps.is_empty())
-        .then(|| view! { <ul class="gaps small" aria-label="Gaps">{gaps.collect_view()}</ul> })
+        .then(|| {
+            view! {
+                <ul class="gaps small" aria-label="Gaps">
+                    {gaps.collect_view()} {(more > 0).then(|| view! { <li>{format!("and {more} older ones")}</li> })}
+                </ul>
+            }
+        })
         .into_any()
 }
