@@ -196,8 +196,16 @@ fn Chosen(window: RwSignal<Option<RecoveryWindow>>, current: CurrentDatastore, w
                 <header><h2 id="recovery-instant">"What can be restored"</h2></header>
                 <Timeline name="recovery" window=Signal::derive(move || window.get()) backups chosen=at branch=branch.into() on_choose=choose to_now=true />
                 <BranchField window branch picked />
-                <InstantField name="recovery" typed reading allowed whole />
-                <div>
+                <Show when=move || allowed.with(Vec::is_empty)>
+                    <div class="note warn">
+                        <Icon name="warning" />
+                        <p class="grow">"No backup leads into the archived log here yet. Make a full backup: from its end on any instant can be restored."</p>
+                    </div>
+                </Show>
+                <Show when=move || !allowed.with(Vec::is_empty)>
+                    <InstantField name="recovery" typed reading allowed whole />
+                </Show>
+                <div hidden=move || allowed.with(Vec::is_empty)>
                     <button type="button" class="button primary" disabled=move || at.get().is_none() on:click=restore>
                         <Icon name="restore" />
                         "Restore to this instant"

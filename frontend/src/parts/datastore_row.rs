@@ -138,9 +138,10 @@ pub fn recoverable(datastore: &Datastore) -> Option<AnyView> {
         LogArchivingStatus::Stopped => "Log archiving has stopped",
         LogArchivingStatus::Archiving => "No full backup leads into the log yet",
     };
-    let good =
-        (overview.log_archiving == LogArchivingStatus::Archiving).then_some(overview.recoverable_until).flatten();
-    let shown = match (good, overview.recoverable_until) {
+    // A log leads nowhere without a backup to replay it on.
+    let until = overview.recoverable_until.filter(|_| overview.last_good_backup_at.is_some());
+    let good = until.filter(|_| overview.log_archiving == LogArchivingStatus::Archiving);
+    let shown = match (good, until) {
         (Some(at), _) => view! { <span class="state ok"><Icon name="done" /><span>"Recoverable to " <Ago at /></span></span> }.into_any(),
         (None, until) => view! {
             <span class="state warn"><Icon name="warning" /><span>{word}{until.map(|at| view! { ", recoverable to " <Ago at /> })}</span></span>

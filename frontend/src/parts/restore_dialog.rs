@@ -197,19 +197,20 @@ fn Warning(name: String, number: i64, taken: DateTime<Utc>, draft: StopDraft, ch
     let clock = clock();
     let created = taken.format("%d/%m/%Y %H:%M UTC").to_string();
     // What is restored, the instant from which on everything is lost, and how to speak of it.
+    let since = if draft.whole { "from that second on" } else { "after that instant" };
     let told = move || {
         let (at, how, lost) = match choice.get() {
             Choice::Exactly | Choice::Unclear => return (None, String::new(), ""),
-            Choice::To(RecoveryStop::Time { at }) => (Some(at), "replay the log up to ".to_owned(), "that instant"),
+            Choice::To(RecoveryStop::Time { at }) => (Some(at), "replay the log up to ".to_owned(), since),
             Choice::To(RecoveryStop::Latest) => {
                 let end = draft.reach.with(|reach| reach.as_ref().map(|reach| reach.to));
-                (end, "replay all of the archived log, which reaches to ".to_owned(), "its end")
+                (end, "replay all of the archived log, which reaches to ".to_owned(), "after its end")
             }
             Choice::To(RecoveryStop::Position { .. }) => {
                 let entry = draft.entry.get_value();
                 let transaction = entry.as_ref().map(|entry| entry.transaction.clone()).unwrap_or_default();
                 let how = format!("replay the log to just before transaction {transaction}, committed at ");
-                (entry.map(|entry| entry.committed_at), how, "that place")
+                (entry.map(|entry| entry.committed_at), how, "from that place on")
             }
         };
         (at, how, lost)
@@ -233,7 +234,7 @@ fn Warning(name: String, number: i64, taken: DateTime<Utc>, draft: StopDraft, ch
                             <p>
                                 "You are about to restore backup " {number} " and " {how} <b class="nowrap">{utc} " UTC"</b> ", "
                                 <span class="nowrap">{move || ago(at)}</span>
-                                ". This process will completely overwrite your current data, and everything committed after " {lost} " will be lost."
+                                ". This process will completely overwrite your current data, and everything committed " {lost} " will be lost."
                             </p>
                             <p class="small">
                                 "In your zone: " <span class="nowrap">{local} " " {zone_name(at)}</span>

@@ -54,7 +54,8 @@ pub struct StopDraft {
     /// The transaction before which the restore may stop.
     pub entry: StoredValue<Option<LogEntry>>,
     reason: Memo<Option<String>>,
-    whole: bool,
+    /// Whether the log carries whole seconds.
+    pub whole: bool,
 }
 
 impl StopDraft {
