@@ -30,6 +30,7 @@ const places: Place[] = [
 const datastorePlaces: Place[] = [
   { path: "backups", title: "Shop carts", ready: table("Backups") },
   { path: "schedules", title: "Shop carts", ready: table("Schedules") },
+  { path: "recovery", title: "Shop carts", ready: (page) => page.getByRole("heading", { name: "No point-in-time recovery" }) },
   { path: "restores", title: "Shop carts", ready: table("Restores") },
   { path: "settings", title: "Shop carts", ready: (page) => page.getByRole("main").filter({ hasText: "Last test" }).getByRole("listitem").filter({ hasText: "Keep" }).first() },
 ];

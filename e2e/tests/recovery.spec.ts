@@ -297,7 +297,7 @@ test.describe("refusals", () => {
   test("a log that no backup leads into, a scan that fails, and a plan that is refused say what to do", async ({ page, request }) => {
     const archived = await archiveLogs(page, request, orders());
     const answer = (code: string, title: string, detail: string, status: number) => ({
-      status, contentType: "application/problem+json", json: { type: `about:${code}`, title, status, detail, instance: null, code, errors: [] },
+      status, contentType: "application/problem+json", json: { type: `about:${code}`, title, status, detail, instance: "/api/v1/made-up", code, errors: [] },
     });
     await page.route(`**/api/v1/datastores/${archived.id}/log-scan`, (route) =>
       route.fulfill(answer("no_worker", "No worker", "No worker answered in time. Choose a shorter span, or try again later.", 503)));

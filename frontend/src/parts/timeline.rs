@@ -78,8 +78,8 @@ fn tracks(window: &RecoveryWindow, clock: Clock) -> Vec<Track> {
     .collect()
 }
 
-/// The word that says how a backup is drawn.
-fn shape(mark: &Mark, x: f64, y: f64, number: usize, is_picked: bool) -> String {
+/// A backup: a square for a full one, else a diamond; pointing at it tells which.
+fn shape(mark: &Mark, ended: &str, x: f64, y: f64, number: usize, is_picked: bool) -> String {
     let class = if is_picked { "mark picked" } else { "mark" };
     let path = match mark.backup_type {
         BackupType::Full => "M-6 -6h12v12h-12z",
@@ -87,7 +87,7 @@ fn shape(mark: &Mark, x: f64, y: f64, number: usize, is_picked: bool) -> String 
     };
     let (word, backup) = (mark.backup_type.as_str(), mark.number);
     format!(
-        "<svg x=\"{x:.3}%\" y=\"{y}\" overflow=\"visible\"><path class=\"{class}\" data-mark=\"{number}\" d=\"{path}\"><title>Backup {backup}, {word}</title></path></svg>"
+        "<svg x=\"{x:.3}%\" y=\"{y}\" overflow=\"visible\"><path class=\"{class}\" data-mark=\"{number}\" d=\"{path}\"><title>Backup {backup}, {word}, ended {ended}</title></path></svg>"
     )
 }
 
@@ -144,7 +144,7 @@ fn draw(drawn: &Drawn, clock: Clock) -> String {
         for (index, mark) in marks.iter().enumerate().filter(|(_, mark)| mark.branch == track.branch) {
             let x = axis.percent(mark.at);
             if (0.0..=100.0).contains(&x) {
-                svg.push_str(&shape(mark, x, middle, index, *picked == Some(index)));
+                svg.push_str(&shape(mark, &clock.write(mark.at), x, middle, index, *picked == Some(index)));
             }
         }
         if let Some(x) =
