@@ -178,10 +178,11 @@ test("the page tells what can be restored, and restores to a chosen instant from
   await expect(page.getByText("1.20 MiB not archived yet")).toBeVisible();
   await expect(page.getByText("The replication slot holds back")).toBeVisible();
 
+  const readout = page.getByRole("figure", { name: "Timeline" }).getByRole("status");
   await page.getByRole("button", { name: "Earlier backup" }).click();
-  await expect(page.getByText("Backup 14, incremental, ended 2026-10-25 07:00:04")).toBeVisible();
+  await expect(readout).toHaveText("Backup 14, incremental, ended 2026-10-25 07:00:04");
   await page.getByRole("button", { name: "Earlier backup" }).click();
-  await expect(page.getByText("Backup 13, full, ended 2026-10-24 20:00:03")).toBeVisible();
+  await expect(readout).toHaveText("Backup 13, full, ended 2026-10-24 20:00:03");
 
   // The track of now is the first; past the middle of the picture lies the night.
   const box = await picture.boundingBox();
@@ -415,7 +416,7 @@ for (const width of [1440, 390]) {
           - text: Fraction of the second
           - textbox "Fraction of the second"
           - paragraph: /09:00:00 UTC/
-          - figure:
+          - figure "Timeline":
             - group "Zoom":
               - radio "All" [checked]
             - img /What can be restored/

@@ -302,7 +302,7 @@ pub fn Timeline(
         }
     };
     view! {
-        <figure class="timeline">
+        <figure class="timeline" aria-label="Timeline">
             <div class="timeline-head">
                 <div role="group" aria-label="Zoom">
                     <Segmented
@@ -334,7 +334,7 @@ pub fn Timeline(
                     {move || window.with(|window| window.as_ref().map(|window| words(window, clock)))}
                 </ul>
             </div>
-            <figcaption class="legend small">
+            <div class="legend small">
                 <span><i class="covered"></i>"Any instant can be restored"</span>
                 <span><i class="gap"></i>"Log is missing"</span>
                 <span><i class="full"></i>"Full backup"</span>
@@ -344,7 +344,7 @@ pub fn Timeline(
                     <span role="status" class="number">{readout}</span>
                     <button type="button" class="icon-button" aria-label="Later backup" title="Later backup" on:click=move |_| step(1)><Icon name="chevron" /></button>
                 </span>
-            </figcaption>
+            </div>
             {move || window.with(|window| window.as_ref().map(|window| gaps(window, clock)))}
         </figure>
     }
