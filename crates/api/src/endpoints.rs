@@ -29,6 +29,7 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(datastores::datastore_delete)
         .service(datastores::datastore_test)
         .service(recovery::recovery_window)
+        .service(recovery::log_scan)
         .service(backups::backup_list)
         .service(backups::backup_create)
         .service(backups::backup_get)
@@ -74,5 +75,9 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(events::event_stream)
         .service(worker_protocol::worker_claim)
         .service(worker_protocol::worker_heartbeat)
-        .service(worker_protocol::worker_result);
+        .service(worker_protocol::worker_result)
+        .service(worker_protocol::worker_suspend_archiving)
+        .service(worker_protocol::worker_log_archivers)
+        .service(worker_protocol::worker_log_segments)
+        .service(worker_protocol::worker_log_report);
 }

@@ -3,21 +3,30 @@
 
 use chrono::{DateTime, Utc};
 use domain::version::can_take;
-use domain::{Backup, Datastore, Engine, ErrorCode, JobStatus, RestoreCreate, RestoreTarget};
+use domain::{
+    Backup, Datastore, Engine, ErrorCode, JobStatus, RecoveryStop, RestoreCreate, RestoreTarget, StopPosition,
+};
+use serde::Deserialize;
+use store::RecoveryFacts;
 
 use crate::problem::ApiProblem;
 
-/// Checks the request against what is known. Whether the datastore is busy is decided when the job is created.
+/// Checks the request against what is known, and gives where the restore is to stop. Whether the datastore is busy is decided when the job is created.
 pub(crate) fn check(
     backup: &Backup,
     datastore: &Datastore,
     body: &RestoreCreate,
+    facts: &RecoveryFacts,
     now: DateTime<Utc>,
-) -> Result<(), ApiProblem> {
+) -> Result<Option<RecoveryStop>, ApiProblem> {
     check_backup(backup)?;
-    check_stop(datastore.engine, body, now)?;
+    let stop = stop_of(datastore.engine, body.pitr_stop_time.as_deref(), body.pitr_stop_position.as_ref())?;
+    if let Some(stop) = &stop {
+        check_stop(backup, stop, facts, now)?;
+    }
     check_target(datastore, body)?;
-    check_server(backup, datastore)
+    check_server(backup, datastore)?;
+    Ok(stop)
 }
 
 /// Only what was completed can be restored.
@@ -37,39 +46,72 @@ pub(crate) fn check_backup(backup: &Backup) -> Result<(), ApiProblem> {
     Ok(())
 }
 
-fn check_stop(engine: Engine, body: &RestoreCreate, now: DateTime<Utc>) -> Result<(), ApiProblem> {
-    let (time, position) = (body.pitr_stop_time.as_deref(), body.pitr_stop_position.as_ref());
+/// Where the request wants to stop; none: exactly the backup.
+///
+/// # Errors
+/// For what is no stop, for both kinds at once, and for an engine that keeps no log.
+pub(crate) fn stop_of(
+    engine: Engine,
+    time: Option<&str>,
+    position: Option<&serde_json::Value>,
+) -> Result<Option<RecoveryStop>, ApiProblem> {
     if time.is_some() && position.is_some() {
         return Err(ApiProblem::invalid_field("/pitr_stop_position", "can't be given together with pitr_stop_time"));
     }
-    if position.is_some_and(|position| !position.is_object()) {
-        return Err(ApiProblem::invalid_field(
-            "/pitr_stop_position",
-            "must be an object such as {\"lsn\": \"0/1A2B3C\"}",
-        ));
-    }
-    if time.is_none() && position.is_none() {
-        return Ok(());
-    }
-    let stop = match time {
-        None | Some("latest") => None,
-        Some(text) => Some(DateTime::parse_from_rfc3339(text).map_err(|_| {
-            ApiProblem::invalid_field("/pitr_stop_time", "must be \"latest\" or a time such as 2026-11-22T07:00:00Z")
-        })?),
+    let stop = match (time, position) {
+        (None, None) => return Ok(None),
+        (Some("latest"), _) => RecoveryStop::Latest,
+        (Some(text), _) => RecoveryStop::Time {
+            at: DateTime::parse_from_rfc3339(text)
+                .map_err(|_| {
+                    let detail = "must be \"latest\" or a time with its offset, such as 2026-11-22T07:00:00Z";
+                    ApiProblem::invalid_field("/pitr_stop_time", detail)
+                })?
+                .to_utc(),
+        },
+        (None, Some(position)) => RecoveryStop::Position {
+            position: StopPosition::deserialize(position).map_err(|_| {
+                let detail = "must be an object such as {\"lsn\": \"0/1A2B3C\"}, {\"xid\": \"742\"}, {\"name\": \"before\"}, \
+                              {\"gtid\": \"0-1-22\"} or {\"file\": \"bin.000001\", \"position\": 1234}";
+                ApiProblem::invalid_field("/pitr_stop_position", detail)
+            })?,
+        },
     };
-    let keeps_logs = !matches!(engine, Engine::Redis | Engine::Valkey);
-    if keeps_logs && stop.is_some_and(|stop| stop > now) {
-        return Err(
-            ApiProblem::new(ErrorCode::PitrTimeInFuture, "The stop time is in the future.").at("/pitr_stop_time")
-        );
+    if matches!(engine, Engine::Redis | Engine::Valkey) {
+        let reason = format!("{} keeps no log to replay; restore exactly the backup instead.", engine.title());
+        return Err(ApiProblem::new(ErrorCode::PitrNotSupported, reason).at(pointer_of(&stop)));
     }
-    let reason = if keeps_logs {
-        "This version of Holdfast archives no logs yet; restore exactly the backup instead.".to_owned()
-    } else {
-        format!("{} keeps no log to replay; restore exactly the backup instead.", engine.title())
-    };
-    let pointer = if time.is_some() { "/pitr_stop_time" } else { "/pitr_stop_position" };
-    Err(ApiProblem::new(ErrorCode::PitrNotSupported, reason).at(pointer))
+    Ok(Some(stop))
+}
+
+const fn pointer_of(stop: &RecoveryStop) -> &'static str {
+    match stop {
+        RecoveryStop::Latest | RecoveryStop::Time { .. } => "/pitr_stop_time",
+        RecoveryStop::Position { .. } => "/pitr_stop_position",
+    }
+}
+
+/// Whether the archived logs lead from the backup to the stop.
+pub(crate) fn check_stop(
+    backup: &Backup,
+    stop: &RecoveryStop,
+    facts: &RecoveryFacts,
+    now: DateTime<Utc>,
+) -> Result<(), ApiProblem> {
+    let at = |code, detail: String| Err(ApiProblem::new(code, detail).at(pointer_of(stop)));
+    if let RecoveryStop::Time { at: time } = stop
+        && *time > now
+    {
+        return at(ErrorCode::PitrTimeInFuture, "The stop time is in the future.".to_owned());
+    }
+    if facts.segments.is_empty() {
+        let reason = "No log of this datastore is archived; restore exactly the backup instead.";
+        return at(ErrorCode::PitrNotSupported, reason.to_owned());
+    }
+    match facts.logs_for(backup.id, stop, now) {
+        Ok(_) => Ok(()),
+        Err(refusal) => at(refusal.code, refusal.detail),
+    }
 }
 
 fn check_target(datastore: &Datastore, body: &RestoreCreate) -> Result<(), ApiProblem> {

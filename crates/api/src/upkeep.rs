@@ -1,6 +1,8 @@
 //! Looks after stored backups: deletes what retention lets go, and has storages swept. It takes no input: each round looks at
 //! what is there and starts at most one job a datastore; while a datastore is busy it waits. // F-70, F-73, F-74
 
+mod logs;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use self::logs::LogMemory;
 use crate::background::call;
 use crate::state::{State, now};
 
@@ -29,6 +32,7 @@ struct Memory {
     plans: HashMap<Uuid, Planned>,
     /// When the deletion of a backup was begun.
     deletions: HashMap<Uuid, Instant>,
+    logs: LogMemory,
 }
 
 /// A plan: what the wall clock said, and a clock that nobody sets. // F-43
@@ -62,6 +66,7 @@ pub(crate) async fn run(state: State, stop: CancellationToken) {
 }
 
 async fn round(state: &State, memory: &mut Memory) {
+    logs::ask_for_backups(state, &mut memory.logs).await;
     let Some(all) = call(state, Store::upkeep_list).await else { return };
     memory.plans.retain(|id, _| all.iter().any(|upkeep| upkeep.datastore_id == *id));
     memory.deletions.retain(|_, begun| begun.elapsed() < RETRIED_EVERY);
@@ -102,6 +107,9 @@ async fn retain(state: &State, memory: &mut Memory, upkeep: &Upkeep, last: Optio
     };
     if let Some(reason) = &plan.blocked {
         tracing::warn!(datastore = %id, reason, "retention is blocked");
+    }
+    if plan.blocked.is_none() {
+        logs::expire(state, id, plan.clone()).await;
     }
     let mut left = plan.deletions.into_iter().filter(|backup| !memory.deletions.contains_key(backup));
     let first = left.next().filter(|_| plan.blocked.is_none());

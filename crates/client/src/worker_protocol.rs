@@ -1,6 +1,8 @@
 //! The calls that a worker makes. They need the worker's token.
 
+use domain::LogSegment;
 use domain::assignment::{ClaimRequest, ClaimResponse, Heartbeat, HeartbeatResponse, ResultReport};
+use domain::log_archive::{ArchiverClaim, ArchiverClaims, ArchiverReport, ArchivingSuspended, SuspendArchiving};
 use reqwest::{Method, RequestBuilder};
 use uuid::Uuid;
 
@@ -17,6 +19,33 @@ impl Client {
     pub async fn worker_heartbeat(&self, job: Uuid, body: &Heartbeat) -> Result<HeartbeatResponse, ClientError> {
         let request = self.request(Method::POST, &format!("/worker/jobs/{job}/heartbeat")).json(body);
         self.read(limited(request, 0)).await
+    }
+
+    /// Asks that nobody archives the logs of a job's datastore until the job ends; to be asked again until that is so.
+    pub async fn worker_suspend_archiving(
+        &self,
+        job: Uuid,
+        body: &SuspendArchiving,
+    ) -> Result<ArchivingSuspended, ClientError> {
+        let request = self.request(Method::POST, &format!("/worker/jobs/{job}/suspend-archiving")).json(body);
+        self.read(limited(request, 0)).await
+    }
+
+    /// Asks for datastores whose logs to archive, and keeps those that are held.
+    pub async fn worker_log_archivers(&self, body: &ArchiverClaim) -> Result<ArchiverClaims, ClientError> {
+        self.read(limited(self.request(Method::POST, "/worker/log-archivers/claim").json(body), 0)).await
+    }
+
+    /// The archived segments of a datastore's log that should be in its storage.
+    pub async fn worker_log_segments(&self, datastore: Uuid) -> Result<Vec<LogSegment>, ClientError> {
+        let request = self.request(Method::GET, &format!("/worker/log-archivers/{datastore}/segments"));
+        self.read(limited(request, 0)).await
+    }
+
+    /// Tells what was archived and how it goes. The problem `lease_lost` means: stop. // F-11
+    pub async fn worker_log_report(&self, datastore: Uuid, body: &ArchiverReport) -> Result<(), ClientError> {
+        let request = self.request(Method::POST, &format!("/worker/log-archivers/{datastore}/report")).json(body);
+        self.send_without_answer(limited(request, 0)).await
     }
 
     /// Reports the end of an attempt. Safe to repeat: the same report for an attempt that ended so is accepted. // F-23

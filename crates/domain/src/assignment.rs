@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::log_archive::{LogScan, LogScanCreate, LogSegmentName, RecoveryStop, StoredLogs};
 use crate::worker::WorkerIdentity;
 use crate::{
     Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, LogPoint, Method, Progress, Restore,
@@ -88,6 +89,7 @@ pub enum Task {
         backup: Backup,
         datastore: DatastoreAccess,
         storage: StorageAccess,
+        replay: Option<ReplayTask>,
     },
     Restore {
         restore: Restore,
@@ -95,6 +97,7 @@ pub enum Task {
         backup: Backup,
         datastore: DatastoreAccess,
         storage: StorageAccess,
+        replay: Option<ReplayTask>,
     },
     Undo {
         restore: Restore,
@@ -105,7 +108,29 @@ pub enum Task {
         storage: StorageAccess,
         /// The datastore's completed backups that should be in this storage.
         backups: Vec<Uuid>,
+        /// Segments of logs that retention let go.
+        expired_logs: Vec<StoredLogs>,
     },
+    EndLogArchiving {
+        datastore: DatastoreAccess,
+    },
+    ScanLogs {
+        datastore_id: Uuid,
+        engine: Engine,
+        engine_version: String,
+        scan: LogScanCreate,
+        /// Those that reach into the span, oldest first.
+        logs: Vec<StoredLogs>,
+    },
+}
+
+/// Archived logs to replay on a backup.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReplayTask {
+    pub stop: RecoveryStop,
+    /// Without a gap, from the one that holds the backup's position on.
+    pub logs: Vec<StoredLogs>,
 }
 
 impl Task {
@@ -119,6 +144,8 @@ impl Task {
             Self::Restore { .. } => JobKind::Restore,
             Self::Undo { .. } => JobKind::Undo,
             Self::Sweep { .. } => JobKind::Sweep,
+            Self::EndLogArchiving { .. } => JobKind::EndLogArchiving,
+            Self::ScanLogs { .. } => JobKind::ScanLogs,
         }
     }
 }
@@ -206,6 +233,8 @@ pub enum TaskResult {
     Restore {
         undo_until: DateTime<Utc>,
         downtime_seconds: f64,
+        /// Where the replay of logs stopped.
+        reached: Option<ReachedStop>,
     },
     Undo {
         downtime_seconds: f64,
@@ -215,7 +244,22 @@ pub enum TaskResult {
         deleted: u64,
         failed: Vec<String>,
         missing: Vec<Uuid>,
+        /// Expired segments whose objects are gone now.
+        deleted_logs: Vec<LogSegmentName>,
     },
+    EndLogArchiving,
+    ScanLogs {
+        scan: LogScan,
+    },
+}
+
+/// Where a replay of logs stopped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ReachedStop {
+    /// In the engine's own notation, for people.
+    pub position: String,
+    pub last_commit_at: Option<DateTime<Utc>>,
 }
 
 /// What the catalog keeps of a completed backup; its manifest holds the rest.

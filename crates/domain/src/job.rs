@@ -33,6 +33,10 @@ named_enum! {
         Undo => "undo",
         /// Clears from the storage what no manifest names, and looks for backups that are missing there.
         Sweep => "sweep",
+        /// Takes back what a server keeps for a receiver of its logs.
+        EndLogArchiving => "end_log_archiving",
+        /// Looks through archived logs.
+        ScanLogs => "scan_logs",
     }
 }
 
@@ -44,7 +48,7 @@ impl JobKind {
 
     /// Whether the job is shown in the list of activity.
     pub const fn is_visible(self) -> bool {
-        !matches!(self, Self::Inspect | Self::PlanRestore)
+        !matches!(self, Self::Inspect | Self::PlanRestore | Self::EndLogArchiving | Self::ScanLogs)
     }
 }
 

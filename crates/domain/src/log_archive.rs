@@ -177,14 +177,29 @@ pub struct LogArchiving {
     pub warnings: Vec<String>,
 }
 
-/// `POST /worker/log-archivers`: asks for datastores whose logs to archive, and keeps those that it has.
+/// `POST /worker/log-archivers/claim`: asks for datastores whose logs to archive, and keeps those that it has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ArchiverClaim {
     pub worker: WorkerIdentity,
-    /// Whether the worker has just started and archives nothing yet.
-    #[serde(default)]
-    pub has_just_started: bool,
+    /// The datastores whose logs it archives at this moment. What it was given and does not name it has given up.
+    pub holds: Vec<Uuid>,
+}
+
+/// `POST /worker/jobs/{id}/suspend-archiving`: asks that nobody archives the logs of the job's datastore until the job ends.
+/// Asked again until the answer says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SuspendArchiving {
+    pub attempt: i32,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ArchivingSuspended {
+    /// Whether no worker archives it any more.
+    pub is_free: bool,
 }
 
 /// The answer: all that this worker archives from now on, those that it had included.
@@ -233,6 +248,15 @@ pub struct ArchiverReport {
     /// What is known of the server itself.
     #[serde(default)]
     pub server: Option<DatastoreStatus>,
+}
+
+/// Segments in one storage.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StoredLogs {
+    pub storage: StorageAccess,
+    /// In order.
+    pub segments: Vec<LogSegment>,
 }
 
 /// Which segment.

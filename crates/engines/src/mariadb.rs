@@ -5,21 +5,28 @@
 //!
 //! What a restore does to the binary log: one inside the data directory stays with the data that was set aside, and the
 //! restored server begins a new one after the backup's GTID; one elsewhere is continued by the server as it is.
+//! What follows a backup is archived from the binary log, as a replica receives it, and replayed on a private server before
+//! the data is switched in.
+//!
 //! Replication settings (`master.info`, `relay-log.info`) are the server's own and are not restored.
 
 mod backup;
+mod binary_log;
 mod client;
 mod configuration;
 mod facts;
 mod increment;
 mod inspection;
 mod layout;
+mod log_scan;
 mod option_file;
 mod preflight;
 mod preparation;
 mod private_server;
 mod privileges;
+mod receiving;
 mod redo_log;
+mod replay;
 mod stream_guard;
 mod tool_info;
 mod unpack;
@@ -29,9 +36,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
+use domain::log_archive::LogScan;
 use domain::{Engine, Inspection};
 use tokio_util::sync::CancellationToken;
 
+use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
 use crate::{
     BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
 };
@@ -86,6 +95,18 @@ impl Driver for Mariadb {
 
     async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
         configuration::place(staging, source).await
+    }
+
+    async fn receive_logs(&self, request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
+        receiving::start(request).await
+    }
+
+    async fn replay(&self, staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
+        replay::replay(staging, replay).await
+    }
+
+    async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
+        log_scan::scan(request).await
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

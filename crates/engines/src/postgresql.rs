@@ -14,8 +14,14 @@ mod findings;
 mod increment;
 mod inspection;
 mod join;
+mod lsn;
 mod member_copy;
+mod receiver;
+mod records;
+mod replay;
+mod scan;
 mod server;
+mod slot;
 mod staged;
 mod tree;
 
@@ -25,6 +31,7 @@ use std::path::Path;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
+use domain::log_archive::LogScan;
 use domain::{Engine, ErrorCode, Inspection};
 use process::Signal;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +39,8 @@ use tokio_util::sync::CancellationToken;
 use crate::data_directory::check_replaceable;
 use crate::unpack_tar::TarUnpack;
 use crate::{
-    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
+    BackupRequest, ConfigurationSource, Driver, EngineError, LogReceiver, LogReplay, LogRequest, LogScanRequest, Probe,
+    Reached, RunningBackup, Staging, StreamSpec, Unpack,
 };
 
 /// The one stream of a backup.
@@ -85,6 +93,23 @@ impl Driver for Postgresql {
 
     async fn probe_staged(&self, staging: &Staging) -> Result<Probe, EngineError> {
         staged::probe(staging).await
+    }
+
+    async fn receive_logs(&self, request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
+        Ok(Box::new(receiver::Receiver::start(request).await?))
+    }
+
+    async fn end_receiving(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<(), EngineError> {
+        let server = server::ask_for_job(datastore, cancel).await?;
+        slot::drop_slot(datastore, server.major(), cancel).await
+    }
+
+    async fn replay(&self, staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
+        replay::replay(staging, replay).await
+    }
+
+    async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
+        scan::scan(request).await
     }
 
     async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {

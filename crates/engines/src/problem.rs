@@ -132,10 +132,20 @@ pub(crate) fn judge(
         methods,
         point_in_time_recovery: false,
         point_in_time_recovery_reason: Some(format!(
-            "Point-in-time recovery needs archived logs, which Holdfast does not keep for {title} yet; a backup is restored \
-             exactly as it was at its end."
+            "{title} keeps no log that could be replayed; a backup is restored exactly as it was at its end."
         )),
         restore_in_place: restore_in_place_reason.is_none(),
         restore_in_place_reason,
     }
+}
+
+/// Adds what an inspection says of a server that keeps a log: whether it can be archived and replayed, with the first problem
+/// as the reason when not.
+pub(crate) fn judge_logs(capabilities: &mut Capabilities, against_logs: Vec<Problem>, findings: &mut Vec<Finding>) {
+    capabilities.point_in_time_recovery = against_logs.is_empty();
+    capabilities.point_in_time_recovery_reason = against_logs.first().map(|problem| problem.detail.clone());
+    if against_logs.is_empty() {
+        findings.push(fine("log_archiving_possible", "The server's log can be archived for point-in-time recovery."));
+    }
+    findings.extend(against_logs.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
 }

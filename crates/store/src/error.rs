@@ -2,6 +2,7 @@
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use domain::job::IllegalTransition;
+use domain::recovery::StopRefusal;
 use domain::{ErrorCode, Job};
 
 /// Why the store could not do what it was asked. Nothing was changed then.
@@ -29,6 +30,9 @@ pub enum StoreError {
     BackupInUse,
     #[error("{detail}")]
     BackupNotRestorable { detail: String },
+    /// The archived logs do not lead to where a restore is to stop. // F-60, F-61
+    #[error("{}", .0.detail)]
+    StopRefused(StopRefusal),
     #[error("datastores or backups use the storage")]
     StorageInUse,
     #[error("the restore can't be undone any more")]
@@ -87,6 +91,7 @@ impl StoreError {
             Self::BackupHeld { .. } => ErrorCode::BackupHeld,
             Self::BackupInUse => ErrorCode::BackupInUse,
             Self::BackupNotRestorable { .. } => ErrorCode::BackupNotRestorable,
+            Self::StopRefused(refusal) => refusal.code,
             Self::StorageInUse => ErrorCode::StorageInUse,
             Self::UndoNotPossible => ErrorCode::UndoNotPossible,
             Self::ScheduleChanged { .. } => ErrorCode::Conflict,

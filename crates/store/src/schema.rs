@@ -145,6 +145,7 @@ diesel::table! {
     log_archivers (datastore_id) {
         datastore_id -> Text,
         worker -> Nullable<Text>,
+        suspended_by -> Nullable<Text>,
         epoch -> BigInt,
         lease_until -> Nullable<BigInt>,
         status -> Text,
@@ -171,6 +172,7 @@ diesel::table! {
         last_commit_at -> Nullable<BigInt>,
         gap_before -> Nullable<Text>,
         missing -> Bool,
+        deleting -> Bool,
         objects -> Text,
         size_bytes -> BigInt,
         archived_at -> BigInt,
@@ -277,7 +279,9 @@ diesel::table! {
 }
 
 diesel::joinable!(schedule_runs -> schedules (schedule_id));
+diesel::joinable!(log_archivers -> datastores (datastore_id));
 diesel::joinable!(upkeep -> datastores (datastore_id));
 diesel::joinable!(backup_settings -> datastores (datastore_id));
 diesel::allow_tables_to_appear_in_same_query!(schedules, schedule_runs);
+diesel::allow_tables_to_appear_in_same_query!(datastores, log_archivers);
 diesel::allow_tables_to_appear_in_same_query!(datastores, upkeep, backup_settings, backup_totals);

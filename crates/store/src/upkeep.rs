@@ -14,7 +14,7 @@ use crate::jobs::condition;
 use crate::jobs::create::{NewJob, insert};
 use crate::schema::{backup_settings, backup_totals, backups, datastores, jobs, upkeep};
 use crate::transaction::Transaction;
-use crate::{Store, StoreError, storages};
+use crate::{Store, StoreError, logs, storages};
 
 /// When the service last looked after a datastore's stored backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,7 +110,7 @@ impl Store {
         let text = to_json("backup_settings.settings", new)?;
         self.write(now, |transaction| {
             transaction.lock_datastore(&id)?;
-            datastore_row::find(transaction.connection, &id)?;
+            let datastore = datastore_row::find(transaction.connection, &id)?;
             storages::require(transaction.connection, new.storage_id)?;
             let values = (backup_settings::settings.eq(&text), backup_settings::updated_at.eq(micros(now)));
             let of_datastore = backup_settings::table.find(&id);
@@ -121,6 +121,11 @@ impl Store {
             diesel::update(datastores::table.find(&id))
                 .set(datastores::storage_id.eq(new.storage_id.to_string()))
                 .execute(transaction.connection)?;
+            if new.log_archiving {
+                logs::begin(transaction, &id)?;
+            } else {
+                logs::end(transaction, datastore)?;
+            }
             note(transaction, &id, Some(micros(now)), None)?;
             transaction.changed(EventKind::Datastore, datastore_id, Some(datastore_id));
             Ok(new.clone())

@@ -13,7 +13,8 @@ const SERVER: &str = "/usr/sbin/mariadbd";
 
 /// A running MariaDB server with a row-based binary log. Dropping it ends it and removes its files.
 ///
-/// `backup_user` may do what a physical backup needs: RELOAD, PROCESS, BINLOG MONITOR. The administrator comes over the
+/// `backup_user` may do what a physical backup and an archive of the log need: RELOAD, PROCESS, BINLOG MONITOR, REPLICATION
+/// SLAVE. The administrator comes over the
 /// socket as the test's own account.
 #[derive(Debug)]
 pub struct MariaDb {
@@ -38,6 +39,7 @@ pub struct MariaDb {
 pub struct MariaDbBuilder {
     settings: Vec<(String, String)>,
     within: Option<PathBuf>,
+    data: Option<PathBuf>,
 }
 
 impl MariaDbBuilder {
@@ -53,13 +55,25 @@ impl MariaDbBuilder {
         self
     }
 
+    /// Starts it on this data, which is moved to the server's directory.
+    pub fn on_data(mut self, data: &Path) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
     /// Makes the data directory, starts the server and waits until it answers.
     pub fn start(self) -> Result<MariaDb> {
         let user = SystemUser::for_server("mysql")?;
         let instance = Instance::create("mariadb", self.within.as_deref(), user, libc::SIGKILL)?;
         let data_directory = instance.data_directory();
         let administrator = current_user_name()?;
-        template::copy("mariadb-template", &data_directory, |path| initialise(&instance.user, &administrator, path))?;
+        match &self.data {
+            Some(data) => std::fs::rename(data, &data_directory).context("move the data")?,
+            None => {
+                let make = |path: &Path| initialise(&instance.user, &administrator, path);
+                template::copy("mariadb-template", &data_directory, make)?;
+            }
+        }
         let mariadb = MariaDb {
             port: free_port(),
             data_directory,
@@ -227,7 +241,7 @@ fn account_statements() -> String {
     for host in ["%", "localhost", "127.0.0.1"] {
         statements.push_str(&format!(
             "CREATE USER '{BACKUP_USER}'@'{host}' IDENTIFIED BY '{password}';\n\
-             GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO '{BACKUP_USER}'@'{host}';\n"
+             GRANT RELOAD, PROCESS, BINLOG MONITOR, REPLICATION SLAVE ON *.* TO '{BACKUP_USER}'@'{host}';\n"
         ));
     }
     statements

@@ -176,7 +176,7 @@ fn mariadb_accepts_the_accounts() {
         .output()
         .expect("mariadb");
     let grants = String::from_utf8_lossy(&grants.stdout).into_owned();
-    assert!(grants.contains("GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.*"), "{grants}");
+    assert!(grants.contains("GRANT RELOAD, PROCESS, REPLICATION SLAVE, BINLOG MONITOR ON *.*"), "{grants}");
 }
 
 #[test]

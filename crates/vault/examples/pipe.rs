@@ -73,6 +73,7 @@ async fn store(vault: &Vault, folder: &str, cancel: &CancellationToken) -> Outco
         started_at: now,
         ended_at: now,
         log_position: None,
+        log_point: None,
         command_line: Vec::new(),
         completion_mark: String::new(),
         size_bytes,

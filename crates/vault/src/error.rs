@@ -91,6 +91,10 @@ pub enum VaultError {
         source: tokio::task::JoinError,
     },
 
+    /// There is a piece of log of this name with other content. // F-53
+    #[error("{key} is in the storage with other content: the server's log is not the one that was archived")]
+    LogConflict { key: String },
+
     /// An object is missing or is not what was written.
     #[error(transparent)]
     Object(#[from] ObjectProblem),
@@ -130,6 +134,7 @@ impl VaultError {
             Self::ManifestInvalid { .. } | Self::UnknownStream { .. } => ErrorCode::ManifestInvalid,
             Self::ManifestTooNew { .. } | Self::RepositoryTooNew { .. } => ErrorCode::ManifestTooNew,
             Self::ManifestExists { .. } => ErrorCode::Conflict,
+            Self::LogConflict { .. } => ErrorCode::LogConflict,
             Self::InvalidName { .. } | Self::Compression { .. } | Self::Panicked { .. } | Self::Cancelled => {
                 ErrorCode::Internal
             }

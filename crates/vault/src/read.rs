@@ -35,7 +35,19 @@ impl Vault {
         on_progress: &(dyn Fn(u64) + Send + Sync),
         cancel: &CancellationToken,
     ) -> Result<(), VaultError> {
-        let record = find(folder, manifest, stream)?;
+        self.copy_record_into(folder, find(folder, manifest, stream)?, sink, on_progress, cancel).await
+    }
+
+    /// As [`Vault::copy_stream_into`], for a record that stands in no manifest.
+    pub(crate) async fn copy_record_into(
+        &self,
+        folder: &str,
+        record: &StreamRecord,
+        sink: &mut (impl AsyncWrite + Unpin + Send),
+        on_progress: &(dyn Fn(u64) + Send + Sync),
+        cancel: &CancellationToken,
+    ) -> Result<(), VaultError> {
+        let stream = record.name.as_str();
         // Whoever fails first stops the others through this.
         let stop = cancel.child_token();
         let (pieces_in, mut pieces_out) = mpsc::channel(1);

@@ -7,6 +7,7 @@ mod commits;
 mod deletions;
 mod failing_store;
 mod full_disk;
+mod logs;
 mod manifests;
 mod markers;
 mod nth_failure;

@@ -17,7 +17,8 @@ use crate::context::{JobContext, JobFailure};
 use crate::job_log::JobLog;
 use crate::lease::{Lease, StopCause};
 use crate::progress::ProgressTracker;
-use crate::{backup, deletion, inspection, restore, sweep, verification};
+use crate::restore::Source;
+use crate::{backup, deletion, inspection, logs, restore, sweep, verification};
 
 /// How many jobs run at once: of different datastores, since each has one at a time.
 const MAX_CONCURRENT_JOBS: usize = 8;
@@ -58,6 +59,12 @@ pub async fn run_worker(config: WorkerConfig, shutdown: CancellationToken) -> an
         wait_seconds: CLAIM_WAIT_SECONDS,
         has_just_started: true,
     };
+    let archiving = tokio::spawn(logs::run_archivers(
+        config.client.clone(),
+        request.worker.clone(),
+        config.state_directory.clone(),
+        shutdown.clone(),
+    ));
     let mut jobs = JoinSet::new();
     // Jobs are stopped only once the last claim was answered: given back before, they would come back with it.
     let stop_jobs = CancellationToken::new();
@@ -97,6 +104,7 @@ pub async fn run_worker(config: WorkerConfig, shutdown: CancellationToken) -> an
     }
     stop_jobs.cancel();
     while jobs.join_next().await.is_some() {}
+    archiving.await?;
     Ok(())
 }
 
@@ -183,11 +191,20 @@ async fn run_task(context: &JobContext, task: Task) -> Result<TaskResult, JobFai
         }
         Task::Verify { backup, storage } => verification::verify(context, &backup, &storage).await,
         Task::Delete { backup, storage } => deletion::delete(context, &backup, &storage).await,
-        Task::PlanRestore { backup, datastore, storage } => restore::plan(context, &backup, &datastore, &storage).await,
-        Task::Restore { restore, restore_configuration, backup, datastore, storage } => {
-            restore::restore_in_place(context, &restore, restore_configuration, &backup, &datastore, &storage).await
+        Task::PlanRestore { backup, datastore, storage, replay } => {
+            restore::plan(context, &Source { backup, storage, replay }, &datastore).await
         }
-        Task::Sweep { datastore_id, storage, backups } => sweep::sweep(context, datastore_id, &storage, &backups).await,
+        Task::Restore { restore, restore_configuration, backup, datastore, storage, replay } => {
+            let source = Source { backup, storage, replay };
+            restore::restore_in_place(context, &restore, restore_configuration, &source, &datastore).await
+        }
+        Task::Sweep { datastore_id, storage, backups, expired_logs } => {
+            sweep::sweep(context, datastore_id, &storage, &backups, &expired_logs).await
+        }
+        Task::EndLogArchiving { datastore } => logs::end_archiving(context, &datastore).await,
+        Task::ScanLogs { datastore_id, engine, engine_version, scan, logs } => {
+            logs::scan_logs(context, datastore_id, (engine, engine_version), &scan, &logs).await
+        }
         Task::Undo { restore, datastore } => restore::undo(context, &restore, &datastore).await,
     }
 }

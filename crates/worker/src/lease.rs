@@ -7,6 +7,7 @@ use std::time::Duration;
 use client::{Client, ClientError};
 use domain::assignment::Heartbeat;
 use domain::job::HEARTBEAT_SECONDS;
+use domain::log_archive::SuspendArchiving;
 use domain::{ErrorCode, JobError, Progress};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -119,6 +120,18 @@ impl Lease {
                         self.stop(StopCause::LeaseLost);
                     }
                 }
+            }
+        }
+    }
+
+    /// Asks that nobody archives the logs of the job's datastore; says whether that is so.
+    pub async fn suspend_archiving(&self) -> bool {
+        let body = SuspendArchiving { attempt: self.shared.attempt };
+        match self.shared.client.worker_suspend_archiving(self.shared.job_id, &body).await {
+            Ok(answer) => answer.is_free,
+            Err(error) => {
+                tracing::warn!(job = %self.shared.job_id, %error, "could not pause the archiving of logs");
+                false
             }
         }
     }

@@ -12,6 +12,7 @@ mod deletion;
 mod inspection;
 mod job_log;
 mod lease;
+mod logs;
 mod progress;
 mod restore;
 mod sweep;

@@ -16,7 +16,7 @@ mod stage;
 mod switch;
 
 use chrono::{Duration, Utc};
-use domain::assignment::{DatastoreAccess, TaskResult};
+use domain::assignment::{DatastoreAccess, ReplayTask, TaskResult};
 use domain::restore::UNDO_HOURS;
 use domain::{Backup, ErrorCode, JobError, Restore, StorageAccess};
 use engines::ConfigurationSource;
@@ -28,6 +28,17 @@ use crate::context::{JobContext, JobFailure, driver_of};
 use journal::{Journal, Operation, Step};
 use switch::{SwitchEnd, SwitchRequest, run_switch};
 
+/// How often it is asked whether the archiving of logs has paused.
+const SUSPEND_INTERVAL: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// What is restored.
+pub struct Source {
+    pub backup: Backup,
+    pub storage: StorageAccess,
+    /// The logs that are replayed on it.
+    pub replay: Option<ReplayTask>,
+}
+
 /// Restores a backup over the datastore that it was made of.
 ///
 /// # Errors
@@ -37,9 +48,8 @@ pub async fn restore_in_place(
     context: &JobContext,
     restore: &Restore,
     restore_configuration: bool,
-    backup: &Backup,
+    source: &Source,
     datastore: &DatastoreAccess,
-    storage: &StorageAccess,
 ) -> Result<TaskResult, JobFailure> {
     let driver = driver_of(datastore.engine)?;
     context.progress.begin("checking", None);
@@ -49,7 +59,7 @@ pub async fn restore_in_place(
         Some(directory) => Some(recovery::lock_and_settle(&directory, restore.id).await?),
         None => None,
     };
-    let ready = plan::check(context, backup, datastore, storage).await?.into_ready()?;
+    let ready = plan::check(context, source, datastore).await?.into_ready()?;
     let _lock = match locked {
         Some(lock) => lock,
         None => recovery::lock_and_settle(&ready.data_directory, restore.id).await?,
@@ -59,6 +69,7 @@ pub async fn restore_in_place(
         return Ok(TaskResult::Restore {
             undo_until: finished.keep_until,
             downtime_seconds: finished.downtime_seconds,
+            reached: finished.reached,
         });
     }
     let mut journal = Journal::begin(
@@ -69,14 +80,15 @@ pub async fn restore_in_place(
         datastore,
         Utc::now() + Duration::hours(UNDO_HOURS),
     )?;
-    let staging = match stage::fill_staging(context, driver, &journal, &ready, datastore).await {
-        Ok(staging) => staging,
+    let (staging, reached) = match stage::fill_staging(context, driver, &journal, &ready, source, datastore).await {
+        Ok(filled) => filled,
         Err(failure) => {
             journal.discard()?;
             return Err(failure);
         }
     };
-    if let Err(error) = context.lease.confirm().await {
+    journal.record.reached.clone_from(&reached);
+    if let Err(error) = suspend_archiving(context).await {
         journal.discard()?;
         return Err(error.into());
     }
@@ -84,7 +96,10 @@ pub async fn restore_in_place(
         journal.discard()?;
         return Err(JobFailure::Stopped);
     }
-    let source = if restore_configuration { ConfigurationSource::Backup } else { ConfigurationSource::Live };
+    let source = match restore_configuration || ready.replaces_nothing {
+        true => ConfigurationSource::Backup,
+        false => ConfigurationSource::Live,
+    };
     let end = run_switch(SwitchRequest {
         context,
         driver,
@@ -94,7 +109,7 @@ pub async fn restore_in_place(
     })
     .await?;
     let SwitchEnd { downtime_seconds } = end;
-    Ok(TaskResult::Restore { undo_until: journal.keep_until(), downtime_seconds })
+    Ok(TaskResult::Restore { undo_until: journal.keep_until(), downtime_seconds, reached })
 }
 
 /// Puts back the data that a restore replaced. What the restore had brought is kept until the same time.
@@ -121,7 +136,7 @@ pub async fn undo(
     let done = recovery::finished(&data_directory, restore.id, Operation::Restore)?
         .ok_or_else(|| impossible("The directory with the earlier data is not there any more."))?;
     let mut journal = Journal::begin_undo(&context.state_directory, &done.journal, datastore)?;
-    if let Err(error) = context.lease.confirm().await {
+    if let Err(error) = suspend_archiving(context).await {
         journal.discard()?;
         return Err(error.into());
     }
@@ -129,6 +144,23 @@ pub async fn undo(
         run_switch(SwitchRequest { context, driver, datastore, journal: &mut journal, staging: None }).await?;
     done.journal.forget()?;
     Ok(TaskResult::Undo { downtime_seconds })
+}
+
+/// Makes sure that nobody archives the server's log from now on until the job has ended: what the switched server writes
+/// does not belong into the branch that is being archived. Confirms the lease. // F-68
+async fn suspend_archiving(context: &JobContext) -> Result<(), JobError> {
+    let mut is_told = false;
+    loop {
+        context.lease.confirm().await?;
+        if context.lease.suspend_archiving().await || context.stop.is_cancelled() {
+            return Ok(());
+        }
+        if !is_told {
+            context.log.info("Waiting until the archiving of the server's log has paused");
+            is_told = true;
+        }
+        tokio::time::sleep(SUSPEND_INTERVAL).await;
+    }
 }
 
 /// Whether a journal's step means that the live directory may be half switched.

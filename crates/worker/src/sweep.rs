@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use domain::assignment::TaskResult;
+use domain::log_archive::{LogSegmentName, StoredLogs, log_folder};
 use domain::manifest::backup_folder;
 use domain::{ErrorCode, JobError, StorageAccess};
 use uuid::Uuid;
@@ -25,6 +26,7 @@ pub async fn sweep(
     datastore: Uuid,
     storage: &StorageAccess,
     backups: &[Uuid],
+    expired_logs: &[StoredLogs],
 ) -> Result<TaskResult, JobFailure> {
     context.progress.begin("clearing", None);
     let vault = Vault::open(storage)?;
@@ -56,5 +58,34 @@ pub async fn sweep(
     for backup in &missing {
         context.log.error(format!("The manifest of backup {backup} is missing: it can't be restored"));
     }
-    Ok(TaskResult::Sweep { deleted: report.deleted, failed, missing })
+    let deleted_logs = delete_logs(context, datastore, expired_logs).await?;
+    Ok(TaskResult::Sweep { deleted: report.deleted, failed, missing, deleted_logs })
+}
+
+/// Deletes segments that retention let go; gives those of which nothing is left. // F-73, F-75
+async fn delete_logs(
+    context: &JobContext,
+    datastore: Uuid,
+    expired: &[StoredLogs],
+) -> Result<Vec<LogSegmentName>, JobFailure> {
+    let mut deleted = Vec::new();
+    for StoredLogs { storage, segments } in expired {
+        let vault = Vault::open(storage)?;
+        for segment in segments {
+            if context.stop.is_cancelled() {
+                return Err(JobFailure::Stopped);
+            }
+            let report = vault.delete_log(&log_folder(datastore, &segment.incarnation), segment).await?;
+            for (key, error) in &report.failed {
+                context.log.error(format!("Could not delete {key}: {error}"));
+            }
+            if report.failed.is_empty() {
+                deleted.push(LogSegmentName { incarnation: segment.incarnation.clone(), name: segment.name.clone() });
+            }
+        }
+    }
+    if !deleted.is_empty() {
+        context.log.info(format!("{} segments of log were deleted that nothing needs", deleted.len()));
+    }
+    Ok(deleted)
 }

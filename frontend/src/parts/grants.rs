@@ -10,7 +10,7 @@ GRANT pg_read_all_settings TO holdfast;";
 const POSTGRESQL_HBA: &str = "host postgres holdfast 127.0.0.1/32 scram-sha-256
 host replication holdfast 127.0.0.1/32 scram-sha-256";
 const MARIADB: &str = "CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
-GRANT RELOAD, PROCESS, BINLOG MONITOR ON *.* TO 'holdfast'@'localhost';";
+GRANT RELOAD, PROCESS, BINLOG MONITOR, REPLICATION SLAVE ON *.* TO 'holdfast'@'localhost';";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 

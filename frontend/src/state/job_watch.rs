@@ -50,6 +50,8 @@ pub fn job_title(job: &Job) -> String {
         JobKind::Restore => format!("Restore of backup{number}"),
         JobKind::Undo => "Undo of a restore".to_owned(),
         JobKind::Sweep => "Clearing of the storage".to_owned(),
+        JobKind::EndLogArchiving => "End of log archiving".to_owned(),
+        JobKind::ScanLogs => "Look through the log".to_owned(),
         JobKind::Inspect => "Test of the connection".to_owned(),
         JobKind::PlanRestore => format!("Plan of a restore of backup{number}"),
     };

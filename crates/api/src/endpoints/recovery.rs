@@ -1,45 +1,21 @@
-//! The recovery window: the stretches of time that a datastore can be restored to.
+//! The recovery window: the stretches of time that a datastore can be restored to, and what its archived logs tell.
 
-use actix_web::get;
+use std::time::Duration;
+
 use actix_web::web::Json;
-use chrono::{DateTime, Utc};
-use serde::Serialize;
-use utoipa::ToSchema;
-use uuid::Uuid;
+use actix_web::{get, post};
+use domain::log_archive::{LogArchivingStatus, LogScan, LogScanCreate};
+use domain::recovery::{RecoveryWindow, precision_seconds, windows};
+use domain::{ErrorCode, Problem};
+use store::RecoveryFacts;
 
-use crate::extract::Id;
+use crate::extract::{Body, Id};
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
+use crate::waiting::{missing_worker, wait_for_end};
 
-/// What a datastore can be restored to.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct RecoveryWindow {
-    /// Whether any instant between backups can be restored.
-    supported: bool,
-    /// Why not, when it can't.
-    reason: Option<String>,
-    /// Stretches without a gap.
-    windows: Vec<Window>,
-    gaps: Vec<Gap>,
-    latest_restorable_time: Option<DateTime<Utc>>,
-}
-
-/// A stretch of time that can be restored to.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Window {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    /// The backup that a restore into it starts from.
-    backup_id: Uuid,
-}
-
-/// A stretch of time whose logs are missing.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Gap {
-    from: DateTime<Utc>,
-    to: DateTime<Utc>,
-    reason: String,
-}
+/// How long a request waits for a worker to look through logs.
+const SCAN_LIMIT: Duration = Duration::from_secs(120);
 
 /// Read what a datastore can be restored to
 ///
@@ -52,15 +28,70 @@ pub(crate) struct Gap {
 #[get("/datastores/{id}/recovery-window")]
 pub(crate) async fn recovery_window(state: State, id: Id) -> Result<Json<RecoveryWindow>, ApiProblem> {
     let id = id.into_inner();
-    let datastore = state.read(move |store| store.datastore_get(id, now())).await?;
-    let reason = datastore.capabilities.point_in_time_recovery_reason.unwrap_or_else(|| {
-        "This version of Holdfast archives no logs yet; a restore brings back exactly a backup.".to_owned()
+    let (datastore, facts) =
+        state.read(move |store| Ok((store.datastore_get(id, now())?, store.recovery_facts(id)?))).await?;
+    let capabilities = datastore.capabilities;
+    let RecoveryFacts { backups, segments, missing, frontier, archiving, branches } = facts;
+    let (windows, gaps) = windows(&backups, &segments, &missing, frontier.as_ref());
+    let is_archived = archiving.status != LogArchivingStatus::Off;
+    let supported = is_archived || !windows.is_empty();
+    let reason = (!supported).then(|| {
+        capabilities.point_in_time_recovery_reason.unwrap_or_else(|| {
+            "Log archiving is off; a restore brings back exactly a backup. Switch it on in the settings.".to_owned()
+        })
     });
+    let current = branches.iter().find(|branch| branch.is_current).map(|branch| branch.branch.clone());
+    let of_current = windows.iter().filter(|window| Some(&window.branch) == current.as_ref());
+    let latest = of_current.map(|window| window.to).max();
     Ok(Json(RecoveryWindow {
-        supported: false,
-        reason: Some(reason),
-        windows: Vec::new(),
-        gaps: Vec::new(),
-        latest_restorable_time: datastore.overview.last_good_backup_at,
+        supported,
+        reason,
+        latest_restorable_time: latest.max(datastore.overview.last_good_backup_at),
+        windows,
+        gaps,
+        precision_seconds: precision_seconds(datastore.engine),
+        log_archiving: archiving,
+        branches,
     }))
+}
+
+/// Look for changes in archived logs
+///
+/// Lists schema changes and large deletes and updates, or every transaction, that were committed in a span of time, each with
+/// the place to restore to just before it. Waits at most two minutes for a worker.
+#[utoipa::path(
+    tag = "datastores",
+    params(("id" = Uuid, Path, description = "The datastore's id")),
+    request_body = LogScanCreate,
+    responses(
+        (status = 200, description = "What was found", body = LogScan),
+        (status = 422, description = "`validation_failed`, `pitr_not_supported`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`no_worker`: no worker could look", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/datastores/{id}/log-scan")]
+pub(crate) async fn log_scan(state: State, id: Id, body: Body<LogScanCreate>) -> Result<Json<LogScan>, ApiProblem> {
+    let (id, scan) = (id.into_inner(), body.value);
+    if scan.to < scan.from {
+        return Err(ApiProblem::invalid_field("/to", "must not be before from"));
+    }
+    let datastore = state.read(move |store| store.datastore_get(id, now())).await?;
+    let facts = state.read(move |store| store.recovery_facts(id)).await?;
+    if facts.segments.is_empty() {
+        let reason = datastore.capabilities.point_in_time_recovery_reason;
+        let reason = reason.unwrap_or_else(|| "No log of this datastore was archived yet.".to_owned());
+        return Err(ApiProblem::new(ErrorCode::PitrNotSupported, reason));
+    }
+    if let Some(why) = missing_worker(&state, datastore.worker.as_deref()).await? {
+        return Err(ApiProblem::new(ErrorCode::NoWorker, why));
+    }
+    let job = state.change(move |store| store.job_create_scan(id, &scan, now())).await?;
+    let ended = wait_for_end(&state, job.id, SCAN_LIMIT).await?.ok_or_else(|| {
+        ApiProblem::new(ErrorCode::NoWorker, "No worker answered in time. Choose a shorter span, or try again later.")
+    })?;
+    if let Some(error) = ended.error {
+        return Err(ApiProblem::new(error.code, error.detail));
+    }
+    let value = state.read(move |store| store.job_result_value(job.id)).await?.unwrap_or_default();
+    Ok(Json(serde_json::from_value(value).map_err(|error| ApiProblem::internal(&error))?))
 }

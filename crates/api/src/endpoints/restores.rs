@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use domain::restore::RestoreStatus;
-use domain::{ErrorCode, Job, LogLine, Page, Problem, Restore, RestoreCreate, RestorePlan};
+use domain::{Engine, ErrorCode, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -21,13 +21,33 @@ use crate::waiting::{missing_worker, wait_for_end};
 /// How long a request waits for a worker's plan.
 const PLAN_LIMIT: Duration = Duration::from_secs(30);
 
+/// Where a restore that is planned is to stop; exactly the backup without.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PlanQuery {
+    /// A time, or `latest`.
+    pitr_stop_time: Option<String>,
+    /// A place in the log, as JSON such as `{"gtid": "0-1-22"}`.
+    pitr_stop_position: Option<String>,
+}
+
+impl PlanQuery {
+    fn stop(&self, engine: Engine) -> Result<Option<RecoveryStop>, ApiProblem> {
+        let position = self.pitr_stop_position.as_deref().map(serde_json::from_str).transpose();
+        let position =
+            position.map_err(|_| ApiProblem::invalid_field("/pitr_stop_position", "must be an object as JSON"))?;
+        restore_refusal::stop_of(engine, self.pitr_stop_time.as_deref(), position.as_ref())
+    }
+}
+
 /// Plan a restore
 ///
 /// What restoring this backup in place would do, and everything that stands in its way. Touches nothing; waits at most
 /// 30 s for a worker.
 #[utoipa::path(
     tag = "restores",
-    params(("id" = Uuid, Path, description = "The backup's id")),
+    params(("id" = Uuid, Path, description = "The backup's id"), PlanQuery),
     responses(
         (status = 200, description = "The plan; the restore can begin when `obstacles` is empty", body = RestorePlan),
         (status = 409, description = "`backup_not_restorable`", body = Problem, content_type = "application/problem+json"),
@@ -35,16 +55,25 @@ const PLAN_LIMIT: Duration = Duration::from_secs(30);
     )
 )]
 #[get("/backups/{id}/restore-plan")]
-pub(crate) async fn backup_restore_plan(state: State, id: Id) -> Result<Json<RestorePlan>, ApiProblem> {
+pub(crate) async fn backup_restore_plan(
+    state: State,
+    id: Id,
+    query: Query<PlanQuery>,
+) -> Result<Json<RestorePlan>, ApiProblem> {
     let id = id.into_inner();
     let backup = state.read(move |store| store.backup_get(id)).await?;
     restore_refusal::check_backup(&backup)?;
     let datastore_id = backup.datastore_id;
     let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
+    let stop = query.0.stop(datastore.engine)?;
+    if let Some(stop) = &stop {
+        let facts = state.read(move |store| store.recovery_facts(datastore_id)).await?;
+        restore_refusal::check_stop(&backup, stop, &facts, now())?;
+    }
     if let Some(why) = missing_worker(&state, datastore.worker.as_deref()).await? {
         return Err(ApiProblem::new(ErrorCode::NoWorker, why));
     }
-    let job = state.change(move |store| store.job_create_plan(id, now())).await?;
+    let job = state.change(move |store| store.job_create_plan(id, stop.as_ref(), now())).await?;
     let ended = wait_for_end(&state, job.id, PLAN_LIMIT).await?.ok_or_else(|| {
         ApiProblem::new(ErrorCode::NoWorker, "No worker answered in time; the workers may be busy. Try again later.")
     })?;
@@ -72,7 +101,7 @@ pub(crate) async fn backup_restore_plan(state: State, id: Id) -> Result<Json<Res
     responses(
         (status = 202, description = "The restore, waiting for a worker", body = Restore, headers(("Location" = String, description = "Its address"))),
         (status = 409, description = "`backup_not_restorable`, `service_control_missing`, `incompatible_engine_version`, `datastore_busy`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`pitr_not_supported`, `pitr_time_in_future`, `target_not_supported`, `confirmation_mismatch`", body = Problem, content_type = "application/problem+json")
+        (status = 422, description = "`pitr_not_supported`, `pitr_time_in_future`, `pitr_time_before_backup`, `pitr_time_not_covered`, `target_not_supported`, `confirmation_mismatch`", body = Problem, content_type = "application/problem+json")
     )
 )]
 #[post("/backups/{id}/restore")]
@@ -89,12 +118,10 @@ pub(crate) async fn backup_restore(
         let backup = state.read(move |store| store.backup_get(id)).await?;
         let datastore_id = backup.datastore_id;
         let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
-        restore_refusal::check(&backup, &datastore, &value, now())?;
-        let request = store::RestoreRequest {
-            target: value.target,
-            stop: None,
-            restore_configuration: value.restore_configuration,
-        };
+        let facts = state.read(move |store| store.recovery_facts(datastore_id)).await?;
+        let stop = restore_refusal::check(&backup, &datastore, &value, &facts, now())?;
+        let request =
+            store::RestoreRequest { target: value.target, stop, restore_configuration: value.restore_configuration };
         let restore = state.change(move |store| store.restore_create(id, &request, now())).await?;
         Answer::accepted(format!("/api/v1/restores/{}", restore.id), &restore)
     })

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use actix_web::web::Json;
-use actix_web::{HttpResponse, post};
+use actix_web::{HttpResponse, get, post};
+use domain::LogSegment;
 use domain::assignment::{ClaimRequest, ClaimResponse, Heartbeat, HeartbeatResponse, ResultReport};
 use domain::job::LEASE_SECONDS;
+use domain::log_archive::{ArchiverClaim, ArchiverClaims, ArchiverReport, ArchivingSuspended, SuspendArchiving};
 use domain::name::validate_name;
 use tokio::time::Instant;
 
@@ -114,5 +116,95 @@ pub(crate) async fn worker_result(
 ) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     state.change(move |store| store.job_finish(id, &body.value, now())).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
+
+/// Pause the archiving of logs
+///
+/// Asks that nobody archives the logs of the job's datastore until the job ends, and says whether that is so; to be asked
+/// again until it is.
+#[utoipa::path(
+    tag = "worker protocol",
+    params(("id" = Uuid, Path, description = "The job's id")),
+    request_body = SuspendArchiving,
+    security(("worker_token" = [])),
+    responses(
+        (status = 200, description = "Whether it has paused", body = ArchivingSuspended),
+        (status = 409, description = "`lease_lost`: the job is no longer this worker's", body = domain::Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/worker/jobs/{id}/suspend-archiving")]
+pub(crate) async fn worker_suspend_archiving(
+    _worker: WorkerOnly,
+    state: State,
+    id: Id,
+    body: Body<SuspendArchiving>,
+) -> Result<Json<ArchivingSuspended>, ApiProblem> {
+    let (id, attempt) = (id.into_inner(), body.value.attempt);
+    let is_free = state.read(move |store| store.log_archiver_suspend(id, attempt, now())).await?;
+    Ok(Json(ArchivingSuspended { is_free }))
+}
+
+/// Claim the archiving of logs
+///
+/// Answers with all datastores whose logs this worker archives from now on. What the answer does not name it gives up before it
+/// asks again.
+#[utoipa::path(
+    tag = "worker protocol",
+    request_body = ArchiverClaim,
+    security(("worker_token" = [])),
+    responses((status = 200, description = "What to archive", body = ArchiverClaims))
+)]
+#[post("/worker/log-archivers/claim")]
+pub(crate) async fn worker_log_archivers(
+    _worker: WorkerOnly,
+    state: State,
+    body: Body<ArchiverClaim, WORKER_LIMIT>,
+) -> Result<Json<ArchiverClaims>, ApiProblem> {
+    if let Err(error) = validate_name(&body.value.worker.name) {
+        return Err(ApiProblem::invalid_field("/worker/name", error.to_string()));
+    }
+    Ok(Json(state.read(move |store| store.log_archivers_claim(&body.value, now())).await?))
+}
+
+/// List the archived segments of a datastore's log
+///
+/// Those that should be in its present storage.
+#[utoipa::path(
+    tag = "worker protocol",
+    params(("id" = Uuid, Path, description = "The datastore's id")),
+    security(("worker_token" = [])),
+    responses((status = 200, description = "The segments, oldest first", body = Vec<LogSegment>))
+)]
+#[get("/worker/log-archivers/{id}/segments")]
+pub(crate) async fn worker_log_segments(
+    _worker: WorkerOnly,
+    state: State,
+    id: Id,
+) -> Result<Json<Vec<LogSegment>>, ApiProblem> {
+    let id = id.into_inner();
+    Ok(Json(state.read(move |store| store.log_segments(id)).await?))
+}
+
+/// Report what was archived of a log
+#[utoipa::path(
+    tag = "worker protocol",
+    params(("id" = Uuid, Path, description = "The datastore's id")),
+    request_body = ArchiverReport,
+    security(("worker_token" = [])),
+    responses(
+        (status = 204, description = "It is recorded"),
+        (status = 409, description = "`lease_lost`: it is no longer this worker's to archive", body = domain::Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/worker/log-archivers/{id}/report")]
+pub(crate) async fn worker_log_report(
+    _worker: WorkerOnly,
+    state: State,
+    id: Id,
+    body: Body<ArchiverReport, WORKER_LIMIT>,
+) -> Result<HttpResponse, ApiProblem> {
+    let id = id.into_inner();
+    state.change(move |store| store.log_archiver_report(id, &body.value, now())).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -5,6 +5,7 @@ mod conventions;
 mod datastores;
 mod events;
 mod pages;
+mod recovery;
 mod restores;
 mod retention;
 mod safety;

@@ -143,7 +143,7 @@ async fn a_plan_tells_what_the_worker_found_or_why_there_is_none() {
     });
     let shop = completed_backup(&service, "shop", Engine::Postgresql).await;
     let broken = completed_backup(&service, "broken", Engine::Postgresql).await;
-    let plan = service.client().backup_restore_plan(shop).await.unwrap();
+    let plan = service.client().backup_restore_plan(shop, &client::PlanQuery::default()).await.unwrap();
     assert_eq!(plan.obstacles[0].code, ErrorCode::InsufficientDiskSpace);
     service.get(&format!("/api/v1/backups/{broken}/restore-plan")).await.problem(503, "storage_unavailable");
     worker.stop().await;

@@ -146,6 +146,10 @@ impl TestService {
         self.send(self.http.post(self.url(path)).bearer_auth(TOKEN).json(body)).await
     }
 
+    pub async fn get_as_worker(&self, path: &str) -> Answered {
+        self.send(self.http.get(self.url(path)).bearer_auth(TOKEN)).await
+    }
+
     /// A worker that inspects well and does everything else as `answer` says.
     pub fn worker(&self, answer: impl Fn(&Task) -> Outcome + Send + Sync + 'static) -> FakeWorker {
         FakeWorker::start(self, "test-worker", answer)
@@ -202,8 +206,9 @@ pub fn healthy(engine: Engine) -> Inspection {
                 kind: BackupKind::Physical,
                 incremental_reason: None,
             }],
-            point_in_time_recovery: false,
-            point_in_time_recovery_reason: Some("log archiving is off".into()),
+            point_in_time_recovery: !matches!(engine, Engine::Redis | Engine::Valkey),
+            point_in_time_recovery_reason: matches!(engine, Engine::Redis | Engine::Valkey)
+                .then(|| "Redis keeps no log to replay.".to_owned()),
             restore_in_place: true,
             restore_in_place_reason: None,
         },
@@ -246,18 +251,27 @@ pub fn success(task: &Task) -> Outcome {
                 engine_version: "15.18".into(),
                 log_position: Some("0/3000028".into()),
                 server_identity: Some("7512345678901234567".into()),
-                log_point: None,
+                log_point: Some(domain::LogPoint {
+                    incarnation: "7512345678901234567-1.origin".into(),
+                    position: 0x300_0028,
+                }),
                 encrypted: false,
             },
         },
         Task::Verify { .. } => TaskResult::Verify { problems: Vec::new() },
         Task::Delete { .. } => TaskResult::Delete,
         Task::PlanRestore { .. } => TaskResult::PlanRestore { plan: plan() },
-        Task::Restore { .. } => {
-            TaskResult::Restore { undo_until: Utc::now() + chrono::TimeDelta::hours(24), downtime_seconds: 1.5 }
-        }
+        Task::Restore { .. } => TaskResult::Restore {
+            undo_until: Utc::now() + chrono::TimeDelta::hours(24),
+            downtime_seconds: 1.5,
+            reached: None,
+        },
+        Task::EndLogArchiving { .. } => TaskResult::EndLogArchiving,
+        Task::ScanLogs { .. } => TaskResult::ScanLogs { scan: domain::log_archive::LogScan::default() },
         Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 0.5 },
-        Task::Sweep { .. } => TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new() },
+        Task::Sweep { .. } => {
+            TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new(), deleted_logs: Vec::new() }
+        }
     };
     Outcome::Completed { result }
 }

@@ -68,6 +68,7 @@ async fn every_operation_of_the_document_is_called_with_success() {
     assert_eq!(service.get(&format!("{undo}/log")).await.json()["total"], 1);
     assert!(service.get("/api/v1/jobs?kind=restore").await.json()["total"] == 1);
 
+    archive_logs(&service, &datastore).await;
     worker.stop().await;
     cancel_each_kind(&service, &datastore, &backup).await;
     speak_as_worker(&service, &datastore).await;
@@ -123,6 +124,36 @@ async fn look_after(service: &TestService, datastore: &str, backup: &str) {
     ended(service, service.post(&format!("{datastore}/sweep"), json!({})).await, "completed").await;
 }
 
+/// Logs that a worker archives, and what they are good for.
+async fn archive_logs(service: &TestService, datastore: &str) {
+    let settings = format!("{datastore}/backup-settings");
+    let mut switched = service.get(&settings).await.json();
+    switched["log_archiving"] = json!(true);
+    let answer = service.send(service.http.put(service.url(&settings)).json(&switched)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let claim = json!({"worker": identity("archivist"), "holds": []});
+    let claims = service.post_as_worker("/api/v1/worker/log-archivers/claim", &claim).await.json();
+    let assignment = &claims["assignments"][0];
+    assert_eq!(assignment["branch"], "origin");
+    let id = assignment["datastore"]["id"].as_str().unwrap();
+    let segment = json!({
+        "incarnation": "7512345678901234567-1.origin", "name": "000000010000000000000003", "start": 0x300_0000,
+        "end": 0x400_0000, "closed": true, "first_commit_at": "2026-01-01T00:00:00Z", "last_commit_at": chrono::Utc::now(),
+        "objects": [{"key": "000000010000000000000003.zst", "size_bytes": 10, "sha256": "00", "original_size_bytes": 0x100_0000}]
+    });
+    let report = json!({
+        "epoch": assignment["epoch"], "incarnation": "7512345678901234567-1.origin", "status": "archiving", "code": null,
+        "detail": null, "segments": [segment], "complete_until": chrono::Utc::now(), "lag_bytes": 0
+    });
+    let address = format!("/api/v1/worker/log-archivers/{id}");
+    assert_eq!(service.post_as_worker(&format!("{address}/report"), &report).await.status, 204);
+    assert_eq!(service.get_as_worker(&format!("{address}/segments")).await.json()[0]["closed"], true);
+    let window = service.get(&format!("{datastore}/recovery-window")).await.json();
+    assert_eq!((&window["supported"], &window["log_archiving"]["status"]), (&json!(true), &json!("archiving")));
+    let span = json!({"from": "2026-01-01T00:00:00Z", "to": "2027-01-01T00:00:00Z"});
+    assert_eq!(service.post(&format!("{datastore}/log-scan"), span).await.json()["entries"], json!([]));
+}
+
 /// Cancels a waiting job under each of the names that it has.
 async fn cancel_each_kind(service: &TestService, datastore: &str, backup: &str) {
     let made = service.post(&format!("{datastore}/backups"), json!({"type": "full"})).await;
@@ -144,6 +175,8 @@ async fn speak_as_worker(service: &TestService, datastore: &str) {
     let assignment = service.post_as_worker("/api/v1/worker/jobs/claim", &claim).await.json()["assignment"].clone();
     assert_eq!(assignment["task"]["kind"], "backup");
     let job = format!("/api/v1/worker/jobs/{}", assignment["job_id"].as_str().unwrap());
+    let paused = service.post_as_worker(&format!("{job}/suspend-archiving"), &json!({"attempt": 1})).await.json();
+    assert_eq!(paused["is_free"], false, "the archivist has not heard of it");
     let progress = json!({"phase": "streaming", "bytes_done": 5, "bytes_total": 10, "percent": 50.0, "bytes_per_second": 5, "eta_seconds": 1});
     let beat = json!({"attempt": 1, "progress": progress, "log_lines": [line("half")]});
     assert_eq!(service.post_as_worker(&format!("{job}/heartbeat"), &beat).await.json()["cancel_requested"], false);

@@ -21,6 +21,7 @@ mod schedules;
 mod server;
 mod table;
 mod web_app;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -35,7 +36,8 @@ pub struct Sizes {
     pub large_bytes: u64,
 }
 
-const PARTS: [&str; 7] = ["web-app", "list", "schedules", "retention", "postgresql", "mariadb", "increments"];
+const PARTS: [&str; 8] =
+    ["web-app", "list", "schedules", "retention", "windows", "postgresql", "mariadb", "increments"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -76,6 +78,7 @@ async fn run() -> Result<ExitCode> {
             "list" => list::measure(&mut table).await,
             "schedules" => schedules::measure(&mut table).await,
             "retention" => retention::measure(&mut table),
+            "windows" => windows::measure(&mut table),
             "postgresql" => server::measure(&postgresql::start()?, sizes, &mut table).await,
             "mariadb" => server::measure(&mariadb::start()?, sizes, &mut table).await,
             _ => increments(sizes, &mut table).await,

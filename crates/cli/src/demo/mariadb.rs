@@ -115,8 +115,8 @@ impl DemoServer for Mariadb {
     async fn fill(&self, memory: &ServerMemory) -> anyhow::Result<()> {
         let user = format!(
             "create user holdfast@'localhost' identified by '{0}'; create user holdfast@'127.0.0.1' identified by '{0}';
-             grant reload, process, binlog monitor on *.* to holdfast@'localhost';
-             grant reload, process, binlog monitor on *.* to holdfast@'127.0.0.1';",
+             grant reload, process, binlog monitor, replication slave on *.* to holdfast@'localhost';
+             grant reload, process, binlog monitor, replication slave on *.* to holdfast@'127.0.0.1';",
             memory.password
         );
         self.sql(&user).await?;

@@ -37,6 +37,9 @@ pub struct ServerMemory {
     pub admin_password: String,
     /// Once the server was set up and filled.
     pub is_filled: bool,
+    /// Once the archiving of its logs was switched on, which a person may have undone since.
+    #[serde(default)]
+    pub archives_logs: bool,
     pub datastore_id: Option<Uuid>,
 }
 
@@ -93,6 +96,7 @@ impl Place {
                 password: random_word(24),
                 admin_password: random_word(24),
                 is_filled: false,
+                archives_logs: false,
                 datastore_id: None,
             },
         };

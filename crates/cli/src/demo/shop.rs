@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use client::{Client, ListQuery};
-use domain::{BackupCreate, DatastoreCreate, DatastorePatch, Engine, JobStatus, Secret, Service};
+use domain::{BackupCreate, DatastoreCreate, DatastorePatch, Engine, ErrorCode, JobStatus, Secret, Service};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -108,7 +108,14 @@ async fn start(
         memory.is_filled = true;
         place.remember(memory.clone()).map_err(plain)?;
     }
-    client.datastore_test(id).await?;
+    let found = client.datastore_test(id).await?;
+    if !memory.archives_logs && found.capabilities.point_in_time_recovery {
+        let mut settings = client.backup_settings_get(id).await?;
+        settings.log_archiving = true;
+        client.backup_settings_put(id, &settings).await?;
+        memory.archives_logs = true;
+        place.remember(memory.clone()).map_err(plain)?;
+    }
     Ok(id)
 }
 
@@ -141,24 +148,33 @@ async fn register(server: &dyn DemoServer, memory: &ServerMemory, client: &Clien
     Ok(datastore.id)
 }
 
+/// Waits for a completed backup, and begins one unless one is being made: archiving its log has one made by itself.
 async fn take_first_backup(client: &Client, datastore: Uuid) -> anyhow::Result<()> {
-    let query = ListQuery { status: Some(JobStatus::Completed), limit: Some(1), ..Default::default() };
-    if client.backup_list(datastore, &query).await?.total > 0 {
-        return Ok(());
-    }
-    let backup = client.backup_create(datastore, &BackupCreate::default()).await?;
+    let completed = ListQuery { status: Some(JobStatus::Completed), limit: Some(1), ..Default::default() };
     let deadline = Instant::now() + BACKUP_LIMIT;
-    loop {
-        let backup = client.backup_get(backup.id).await?;
-        match backup.status {
-            JobStatus::Completed => return Ok(()),
-            JobStatus::Failed | JobStatus::Cancelled => {
-                bail!("the first backup {}: {}", backup.status, backup.error.map_or_else(String::new, |e| e.detail))
-            }
-            JobStatus::Pending | JobStatus::Running if Instant::now() > deadline => bail!("the first backup hangs"),
-            JobStatus::Pending | JobStatus::Running => tokio::time::sleep(LOOK_INTERVAL).await,
+    let mut begun = None;
+    while client.backup_list(datastore, &completed).await?.total == 0 {
+        if Instant::now() > deadline {
+            bail!("the first backup hangs");
         }
+        begun = match begun {
+            None => match client.backup_create(datastore, &BackupCreate::default()).await {
+                Ok(backup) => Some(backup.id),
+                Err(error) if error.code() == Some(ErrorCode::DatastoreBusy) => None,
+                Err(error) => return Err(error.into()),
+            },
+            Some(id) => {
+                let backup = client.backup_get(id).await?;
+                if matches!(backup.status, JobStatus::Failed | JobStatus::Cancelled) {
+                    let why = backup.error.map_or_else(String::new, |error| error.detail);
+                    bail!("the first backup {}: {why}", backup.status);
+                }
+                Some(id)
+            }
+        };
+        tokio::time::sleep(LOOK_INTERVAL).await;
     }
+    Ok(())
 }
 
 impl Shop {

@@ -17,13 +17,16 @@ use secrecy::SecretString;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
+use super::binary_log::{LogFileName, position_of, stream_of};
 use super::client::{logging_in, user};
 use super::facts::ServerFacts;
 use super::increment::{Increment, restore_commands};
 use super::layout;
 use super::preflight::{check_identity, check_privileges, check_same_files, local_data_directory};
-use super::tool_info::ToolInfo;
+use super::private_server::STATEMENT_SETTINGS;
+use super::tool_info::{BinaryLogPosition, ToolInfo};
 use super::{COMPLETION_MARK, STALL_LIMIT};
+use crate::logs::LogStart;
 use crate::private_directory::PrivateDirectory;
 use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
@@ -218,6 +221,15 @@ impl Running {
         Ok(())
     }
 
+    /// Where replaying the binary log on the backup begins.
+    fn log_start(&self, position: Option<&BinaryLogPosition>) -> Option<LogStart> {
+        let position = position?;
+        let file = LogFileName::parse(&position.file)?;
+        let offset = position.position.parse().ok()?;
+        let stream = stream_of(&self.before.identity()?);
+        Some(LogStart { stream, position: position_of(file.number(), offset) })
+    }
+
     fn facts(&self, info: &ToolInfo, completion_mark: String) -> BackupFacts {
         let log_file_size: u64 = self.before.variable("innodb_log_file_size").parse().unwrap_or(0);
         let position = info.binary_log_position();
@@ -230,7 +242,7 @@ impl Running {
         for name in ["from_lsn", "to_lsn", "last_lsn", "tool_version"] {
             note(name, info.value(name).unwrap_or_default());
         }
-        for name in ["server_id", "gtid_domain_id", "lower_case_table_names"] {
+        for name in ["server_id", "gtid_domain_id", "lower_case_table_names"].into_iter().chain(STATEMENT_SETTINGS) {
             note(name, self.before.variable(name));
         }
         note("binary_log_base", &self.before.binary_log_inside().unwrap_or_default());
@@ -253,8 +265,8 @@ impl Running {
         BackupFacts {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
+            log_start: self.log_start(position.as_ref()),
             log_position: position.map(|position| position.to_string()),
-            log_start: None,
             command_line,
             completion_mark,
             // The server makes its redo log anew when it starts.

@@ -12,7 +12,7 @@ use crate::EngineError;
 use crate::wire::{Speaker, who_answers};
 
 /// The variables that this module looks at; a server lacks those of other versions.
-const VARIABLES: [&str; 19] = [
+const VARIABLES: [&str; 23] = [
     "version",
     "datadir",
     "server_uid",
@@ -32,6 +32,10 @@ const VARIABLES: [&str; 19] = [
     "rocksdb_datadir",
     "file_key_management_filename",
     "hashicorp_key_management_vault_url",
+    "default_storage_engine",
+    "innodb_default_row_format",
+    "explicit_defaults_for_timestamp",
+    "encrypt_binlog",
 ];
 
 /// One server, as it described itself at one moment.

@@ -13,7 +13,7 @@ use super::layout::{self, Contents};
 use super::preflight;
 use super::preparation::blocking;
 use crate::EngineError;
-use crate::problem::{Increments, Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
 
 /// Programs that restoring needs and backing up does not.
 const RESTORE_TOOLS: [&str; 2] = ["mbstream", "mariadbd"];
@@ -55,24 +55,21 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     }
     let against_restores = against_restores(datastore, &facts, inaccessible, contents.as_ref());
 
+    let against_logs = preflight::against_logs(datastore, &facts, cancel).await;
     let data_size_bytes = match contents {
         Some(contents) => Some(contents.backup_bytes),
         None => size_told(datastore, cancel).await,
     };
+    let mut capabilities =
+        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
+    judge_logs(&mut capabilities, against_logs, &mut findings);
     Inspection {
         status: DatastoreStatus::Online,
         engine_version: Some(version),
         data_directory: Some(facts.data_directory().display().to_string()),
         server_identity: facts.identity(),
         data_size_bytes,
-        capabilities: judge(
-            Method::Mariabackup,
-            "MariaDB",
-            against_backups,
-            against_restores,
-            Increments::Possible,
-            &mut findings,
-        ),
+        capabilities,
         findings,
         refusal: None,
     }

@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
+use process::find_program;
 use tokio_util::sync::CancellationToken;
 
 use super::client::query;
 use super::facts::ServerFacts;
-use super::privileges::{grant_statement, missing};
+use super::privileges::{grant_statement, missing, missing_for_logs};
 use super::{layout, redo_log};
 use crate::EngineError;
 use crate::problem::Problem;
@@ -87,6 +88,44 @@ pub(super) async fn check_privileges(
     let grants = query(datastore, "SHOW GRANTS", cancel).await.map_err(|error| Problem::of_error(&error))?;
     let missing = missing(&grants);
     if missing.is_empty() { Ok(()) } else { Err(missing_privileges(&missing, &facts.account)) }
+}
+
+/// All that keeps the binary log from being received and replayed. // F-56
+pub(super) async fn against_logs(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    cancel: &CancellationToken,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !matches!(facts.variable("log_bin"), "ON" | "1") {
+        let detail = "The server writes no binary log, which point-in-time recovery replays.";
+        let remedy = "[mariadbd]\nlog_bin = binlog\nserver_id = 1\nbinlog_format = ROW\nsync_binlog = 1";
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy));
+    }
+    if matches!(facts.variable("encrypt_binlog"), "ON" | "1") {
+        // mariadb-binlog reads no file that says that it is encrypted.
+        let detail = "The server encrypts its binary log (encrypt_binlog), which can't be replayed yet.";
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail));
+    }
+    match query(datastore, "SHOW GRANTS", cancel).await {
+        Ok(grants) => {
+            let missing = missing_for_logs(&grants);
+            if !missing.is_empty() {
+                let (account, names) = (&facts.account, missing.join(", "));
+                let detail = format!("The account {account} may not receive the binary log; it lacks {names}.");
+                let remedy = grant_statement(&missing, account);
+                problems.push(Problem::new(ErrorCode::MissingPrivilege, detail).remedy(remedy));
+            }
+        }
+        Err(error) => problems.push(Problem::of_error(&error)),
+    }
+    problems.extend(
+        ["mariadb-binlog", "mariadb"]
+            .into_iter()
+            .filter(|tool| find_program(tool, &[]).is_none())
+            .map(Problem::missing_tool),
+    );
+    problems
 }
 
 /// The problem of an account that may not do what a backup needs.

@@ -33,6 +33,28 @@ const QUOTED_LINES: usize = 8;
 const FILE_SETTINGS: [&str; 4] =
     ["innodb_page_size", "innodb_data_file_path", "innodb_undo_tablespaces", "innodb_log_file_size"];
 
+/// Settings of the backed up server that decide what a replayed `CREATE TABLE` makes, and that its log does not tell.
+pub(super) const STATEMENT_SETTINGS: [&str; 3] =
+    ["default_storage_engine", "innodb_default_row_format", "explicit_defaults_for_timestamp"];
+/// The machine's time zone, as the live server has it: the log names it `SYSTEM`.
+const MACHINE_TIME_ZONE: &str = ":/etc/localtime";
+
+/// Nothing is lost with a server that dies while it replays, so it need not sync; its clean end does. Its binary log is only
+/// there for its last state, and does not grow as large as the log that is replayed.
+const WHILE_REPLAYING: [&str; 10] = [
+    "--innodb-buffer-pool-size=256M",
+    "--event-scheduler=OFF",
+    "--server-id=1",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--sync-binlog=0",
+    "--max-binlog-size=64M",
+    "--loose-binlog-expire-logs-seconds=1",
+    "--binlog-format=ROW",
+    "--max-allowed-packet=1G",
+    // What was refused then is not in the log.
+    "--innodb-strict-mode=OFF",
+];
+
 /// Starts a server on the staged data, asks what it holds, and stops it.
 ///
 /// # Errors
@@ -43,7 +65,7 @@ pub(super) async fn probe(staging: &Staging) -> Result<Probe, EngineError> {
     let private = PrivateDirectory::create(staging.owner)?;
     let directory = staging.directory.clone();
     let before = blocking(move || names(&directory)).await?;
-    let server = PrivateServer::start(staging, private).await?;
+    let server = PrivateServer::start(staging, private, Purpose::Probe).await?;
     let probe = server.examine(staging).await;
     server.stop().await?;
     let probe = probe?;
@@ -57,28 +79,47 @@ pub(super) async fn probe(staging: &Staging) -> Result<Probe, EngineError> {
     Ok(probe)
 }
 
-struct PrivateServer {
+/// What a private server is started for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// To look at the data.
+    Probe,
+    /// To change it: with accounts, since statements about accounts need them, and with the binary log and the temporary files
+    /// in `work`. The statements in `init_file` come first.
+    Replay { work: &'a Path, init_file: &'a Path },
+}
+
+pub(super) struct PrivateServer {
     daemon: Daemon,
     directory: PrivateDirectory,
 }
 
 impl PrivateServer {
-    async fn start(staging: &Staging, directory: PrivateDirectory) -> Result<Self, EngineError> {
-        let command = Command::new(SERVER).run_as(staging.owner).args(arguments(staging, directory.path())?);
+    pub(super) async fn start(
+        staging: &Staging,
+        directory: PrivateDirectory,
+        purpose: Purpose<'_>,
+    ) -> Result<Self, EngineError> {
+        let command = Command::new(SERVER).run_as(staging.owner).env("TZ", MACHINE_TIME_ZONE).args(arguments(
+            staging,
+            directory.path(),
+            purpose,
+        )?);
         // The staged files are worth nothing to anybody if we die: no time is lost on a clean end.
         let options = DaemonOptions { log_file: directory.path().join("log"), death_signal: Some(Signal::SIGKILL) };
         let daemon = Daemon::start(command, options)
             .map_err(|source| EngineError::process("starting MariaDB on the restored data", source))?;
         let server = Self { daemon, directory };
-        server.wait_until_it_answers(staging).await?;
+        server.wait_until_it_answers(staging, matches!(purpose, Purpose::Probe)).await?;
         Ok(server)
     }
 
-    fn socket(&self) -> PathBuf {
+    pub(super) fn socket(&self) -> PathBuf {
         self.directory.path().join("s")
     }
 
-    async fn wait_until_it_answers(&self, staging: &Staging) -> Result<(), EngineError> {
+    /// `takes_everybody`: whether it can be asked without an account.
+    async fn wait_until_it_answers(&self, staging: &Staging, takes_everybody: bool) -> Result<(), EngineError> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if staging.cancel.is_cancelled() {
@@ -88,7 +129,7 @@ impl PrivateServer {
                 return Err(self.unhealthy("MariaDB does not start on the restored data"));
             }
             if tokio::net::UnixStream::connect(self.socket()).await.is_ok()
-                && query_socket(&self.socket(), "SELECT 1", &staging.cancel).await.is_ok()
+                && (!takes_everybody || query_socket(&self.socket(), "SELECT 1", &staging.cancel).await.is_ok())
             {
                 return Ok(());
             }
@@ -155,7 +196,7 @@ impl PrivateServer {
         Ok(())
     }
 
-    async fn stop(&self) -> Result<(), EngineError> {
+    pub(super) async fn stop(&self) -> Result<(), EngineError> {
         let stopped = self.daemon.stop(Signal::SIGTERM, STOP_LIMIT).await;
         match stopped {
             Ok(status) if status.success() => Ok(()),
@@ -185,7 +226,7 @@ fn table_readings() -> String {
     )
 }
 
-async fn check_version(staging: &Staging) -> Result<(), EngineError> {
+pub(super) async fn check_version(staging: &Staging) -> Result<(), EngineError> {
     let output = Command::new(SERVER)
         .args(["--no-defaults", "--version"])
         .time_limit(Duration::from_secs(30))
@@ -205,22 +246,37 @@ async fn check_version(staging: &Staging) -> Result<(), EngineError> {
     ))
 }
 
-fn arguments(staging: &Staging, private: &Path) -> Result<Vec<OsString>, EngineError> {
+fn arguments(staging: &Staging, private: &Path, purpose: Purpose<'_>) -> Result<Vec<OsString>, EngineError> {
     let with_path = |option: &str, path: &Path| {
         let mut argument = OsString::from(option);
         argument.push(path);
         argument
     };
     let mut arguments: Vec<OsString> =
-        ["--no-defaults", "--skip-networking", "--skip-grant-tables", "--skip-slave-start"]
-            .into_iter()
-            .map(OsString::from)
-            .collect();
+        ["--no-defaults", "--skip-networking", "--skip-slave-start"].into_iter().map(OsString::from).collect();
     arguments.push(with_path("--datadir=", &staging.directory));
     arguments.push(with_path("--socket=", &private.join("s")));
     arguments.push(with_path("--pid-file=", &private.join("pid")));
-    arguments.push(with_path("--tmpdir=", private));
-    let small = ["--innodb-buffer-pool-size=64M", "--performance-schema=OFF", "--event-scheduler=DISABLED"];
+    match purpose {
+        Purpose::Probe => {
+            arguments.push("--skip-grant-tables".into());
+            arguments.push(with_path("--tmpdir=", private));
+            arguments.extend(["--innodb-buffer-pool-size=64M", "--event-scheduler=DISABLED"].map(OsString::from));
+        }
+        Purpose::Replay { work, init_file } => {
+            arguments.push(with_path("--tmpdir=", work));
+            arguments.push(with_path("--init-file=", init_file));
+            arguments.push(with_path("--log-bin=", &work.join("log")));
+            arguments.extend(WHILE_REPLAYING.map(OsString::from));
+            let plain = |value: &&str| value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            for name in STATEMENT_SETTINGS {
+                if let Some(value) = fact(staging, name).filter(plain) {
+                    arguments.push(format!("--{}={value}", name.replace('_', "-")).into());
+                }
+            }
+        }
+    }
+    let small = ["--performance-schema=OFF"];
     let traceless = ["--innodb-buffer-pool-load-at-startup=OFF", "--innodb-buffer-pool-dump-at-shutdown=OFF"];
     arguments.extend(small.into_iter().chain(traceless).map(OsString::from));
     let settings = staging.directory.join("backup-my.cnf");
@@ -233,6 +289,9 @@ fn arguments(staging: &Staging, private: &Path) -> Result<Vec<OsString>, EngineE
     }
     if let Some(value) = fact(staging, "lower_case_table_names").filter(|value| value.parse::<u8>().is_ok()) {
         arguments.push(format!("--lower-case-table-names={value}").into());
+    }
+    if matches!(purpose, Purpose::Replay { .. }) {
+        return Ok(arguments);
     }
     match binary_log_base(staging).filter(|_| gtid(staging).is_some()) {
         Some(base) => {
@@ -259,14 +318,18 @@ fn gtid(staging: &Staging) -> Option<&str> {
     fact(staging, "gtid").filter(plain)
 }
 
-fn names(directory: &Path) -> Result<BTreeSet<OsString>, EngineError> {
+pub(super) fn names(directory: &Path) -> Result<BTreeSet<OsString>, EngineError> {
     let failed = |source| EngineError::file("listing the restored files", directory)(source);
     let entries = std::fs::read_dir(directory).map_err(failed)?;
     entries.map(|entry| entry.map(|entry| entry.file_name()).map_err(failed)).collect()
 }
 
 /// Removes what the private server left and the data does not need.
-fn remove_new_files(directory: &Path, before: &BTreeSet<OsString>, log_base: Option<&str>) -> Result<(), EngineError> {
+pub(super) fn remove_new_files(
+    directory: &Path,
+    before: &BTreeSet<OsString>,
+    log_base: Option<&str>,
+) -> Result<(), EngineError> {
     for name in names(directory)?.difference(before) {
         let text = name.to_string_lossy();
         let of_the_log = log_base.is_some_and(|base| text.starts_with(&format!("{base}.")));

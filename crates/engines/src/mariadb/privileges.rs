@@ -6,8 +6,21 @@ use super::client::Row;
 const NEEDED: [(&str, &str); 3] =
     [("RELOAD", "RELOAD"), ("PROCESS", "PROCESS"), ("BINLOG MONITOR", "REPLICATION CLIENT")];
 
-/// The needed privileges that none of the lines of `SHOW GRANTS` gives.
+/// What receiving the binary log needs on `*.*`.
+const NEEDED_FOR_LOGS: [(&str, &str); 2] =
+    [("REPLICATION SLAVE", "REPLICATION REPLICA"), ("BINLOG MONITOR", "REPLICATION CLIENT")];
+
+/// The privileges a backup needs that none of the lines of `SHOW GRANTS` gives.
 pub(super) fn missing(grants: &[Row]) -> Vec<&'static str> {
+    missing_of(&NEEDED, grants)
+}
+
+/// The privileges that receiving the binary log needs and none of the lines of `SHOW GRANTS` gives.
+pub(super) fn missing_for_logs(grants: &[Row]) -> Vec<&'static str> {
+    missing_of(&NEEDED_FOR_LOGS, grants)
+}
+
+fn missing_of(needed: &[(&'static str, &str)], grants: &[Row]) -> Vec<&'static str> {
     let given: Vec<String> = grants
         .iter()
         .filter_map(|row| row.first()?.strip_prefix("GRANT ")?.split_once(" ON *.* TO "))
@@ -15,7 +28,7 @@ pub(super) fn missing(grants: &[Row]) -> Vec<&'static str> {
         .map(|name| name.trim().to_ascii_uppercase())
         .collect();
     let has = |name: &str| given.iter().any(|given| given == name || given == "ALL PRIVILEGES");
-    NEEDED.iter().filter(|(name, older)| !has(name) && !has(older)).map(|(name, _)| *name).collect()
+    needed.iter().filter(|(name, older)| !has(name) && !has(older)).map(|(name, _)| *name).collect()
 }
 
 /// The statement that gives `privileges` to `account` (`user@host`).

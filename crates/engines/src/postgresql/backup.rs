@@ -20,11 +20,12 @@ use super::archive_end::{ArchiveReader, Seen};
 use super::binaries;
 use super::connection::Connection;
 use super::increment::{self, Increment, TOOL_MANIFEST, unpacking_commands};
+use super::lsn;
 use super::member_copy::MemberCopy;
 use super::server::{self, Server};
 use crate::error::missing_tool;
 use crate::problem::Problem;
-use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
+use crate::{BackupFacts, BackupRequest, EngineError, LogStart, RunningBackup, StreamSpec};
 
 const TOOL: &str = "pg_basebackup";
 /// `fetch` puts the log into the archive's end; the password comes from where the environment says.
@@ -261,7 +262,8 @@ impl RunningBackup for BaseBackup {
             engine_version: self.before.short_version(),
             server_identity: Some(self.before.system_identifier.clone()),
             log_position: Some(format!("{start} … {end}, timeline {timeline}")),
-            log_start: None,
+            log_start: lsn::parse(end)
+                .map(|position| LogStart { stream: format!("{}-{timeline}", self.before.system_identifier), position }),
             command_line: std::iter::once(TOOL)
                 .chain(ARGUMENTS)
                 .map(str::to_owned)

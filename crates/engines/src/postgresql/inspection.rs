@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, Unanswered};
 use super::findings::identifier;
 use super::server::{self, Server};
-use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file, increment};
+use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file, increment, slot};
 use crate::data_directory::check_replaceable;
 use crate::error::missing_tool;
-use crate::problem::{Increments, Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
 use crate::wire::{Speaker, who_answers};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
@@ -61,7 +61,11 @@ async fn look(datastore: &DatastoreAccess, server: Server, cancel: &Cancellation
     let (data_directory, against_restores) = against_restores(datastore, &server, &user).await;
     let title = Engine::Postgresql.title();
     let increments = increment::obstacle(&server).map_or(Increments::Possible, Increments::Refused);
-    let capabilities = judge(Method::PgBasebackup, title, against_backups, against_restores, increments, &mut findings);
+    let may_back_up = against_backups.is_empty();
+    let against_logs = against_logs(datastore, &server, may_back_up).await;
+    let mut capabilities =
+        judge(Method::PgBasebackup, title, against_backups, against_restores, increments, &mut findings);
+    judge_logs(&mut capabilities, against_logs, &mut findings);
     findings.extend(data_directory.as_deref().and_then(linked_log));
     Inspection {
         status: DatastoreStatus::Online,
@@ -112,6 +116,45 @@ async fn against_backups(
     }
     if binaries::client("pg_basebackup", server.major()).await.is_none() {
         problems.push(backup::no_tool(server.major()));
+    }
+    problems
+}
+
+/// All that keeps the log from being archived.
+async fn against_logs(datastore: &DatastoreAccess, server: &Server, may_back_up: bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !may_back_up {
+        let detail = "Point-in-time recovery needs backups to start from, which are not possible yet.";
+        problems.push(Problem::new(ErrorCode::PitrNotSupported, detail));
+    }
+    if server.in_recovery {
+        let detail = "The server is a standby; archive the log of its primary.";
+        problems.push(Problem::new(ErrorCode::TargetNotSupported, detail));
+    }
+    let others = server.slots.iter().filter(|name| **name != slot::name_of(datastore)).count();
+    if others >= server.max_replication_slots as usize {
+        let wanted = others + 2;
+        let detail = format!(
+            "All {} replication slots of the server are taken; archiving its log takes one. Restart the server after the \
+             change.",
+            server.max_replication_slots
+        );
+        let remedy = format!("ALTER SYSTEM SET max_replication_slots = {wanted};");
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy));
+    }
+    if server.max_wal_senders == 1 {
+        let detail = "The server's setting max_wal_senders is 1: archiving the log takes one, a backup another. Restart \
+                      the server after the change.";
+        problems.push(
+            Problem::new(ErrorCode::ServerSettingMissing, detail).remedy("ALTER SYSTEM SET max_wal_senders = 10;"),
+        );
+    }
+    let major = server.major();
+    if binaries::client(slot::TOOL, major).await.is_none() {
+        problems.push(slot::missing_tool(slot::TOOL, major));
+    }
+    if binaries::server(major).await.is_none_or(|directory| !directory.join("pg_waldump").exists()) {
+        problems.push(slot::missing_tool("pg_waldump", major));
     }
     problems
 }

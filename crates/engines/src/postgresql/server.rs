@@ -28,6 +28,8 @@ select json_build_object(
     'wal_level', current_setting('wal_level'),
     'summarize_wal', current_setting('summarize_wal', true),
     'max_wal_senders', current_setting('max_wal_senders')::int,
+    'max_replication_slots', current_setting('max_replication_slots')::int,
+    'slots', (select coalesce(json_agg(slot_name), '[]') from pg_catalog.pg_replication_slots),
     'password_method', current_setting('password_encryption'),
     'client_address', host(pg_catalog.inet_client_addr()),
     'tablespaces', (select coalesce(json_agg(spcname order by spcname), '[]') from pg_catalog.pg_tablespace
@@ -58,6 +60,9 @@ pub(super) struct Server {
     /// Null before PostgreSQL 17.
     pub summarize_wal: Option<String>,
     pub max_wal_senders: u32,
+    pub max_replication_slots: u32,
+    /// The names of all replication slots.
+    pub slots: Vec<String>,
     pub password_method: String,
     /// How the server sees the worker; null on a socket.
     pub client_address: Option<String>,

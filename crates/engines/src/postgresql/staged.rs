@@ -26,6 +26,8 @@ use crate::{EngineError, Probe, Staging};
 /// Names the socket only.
 const PORT: u16 = 5432;
 const INTERVAL: Duration = Duration::from_millis(50);
+/// How often it is told how far a recovery has come.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
 /// The log to replay is what was written while the backup ran.
 const RECOVERY_LIMIT: Duration = Duration::from_secs(4 * 3600);
 /// A shutdown writes all that recovery changed.
@@ -97,7 +99,7 @@ struct StagedServer<'a> {
 
 /// Recovers, asks and stops.
 pub(super) async fn probe(staging: &Staging) -> Result<Probe, EngineError> {
-    let server = StagedServer::start(staging).await?;
+    let server = StagedServer::start(staging, &[]).await?;
     let probe = tokio::select! {
         biased;
         () = staging.cancel.cancelled() => Err(EngineError::Cancelled),
@@ -109,8 +111,34 @@ pub(super) async fn probe(staging: &Staging) -> Result<Probe, EngineError> {
     Ok(probe)
 }
 
+/// Recovers with these settings, which win over the private ones, and stops. Gives the server's log.
+///
+/// # Errors
+/// `restored_server_unhealthy` with the server's last words when it did not get ready.
+pub(super) async fn recover(
+    staging: &Staging,
+    settings: &[String],
+    on_wait: &(dyn Fn(&str) + Send + Sync),
+) -> Result<String, EngineError> {
+    let server = StagedServer::start(staging, settings).await?;
+    let ready = tokio::select! {
+        biased;
+        () = staging.cancel.cancelled() => Err(EngineError::Cancelled),
+        ready = server.wait_until_ready() => ready,
+        () = async {
+            loop {
+                sleep(PROGRESS_INTERVAL).await;
+                on_wait(&server.log());
+            }
+        } => Ok(()),
+    };
+    let stopped = server.stop().await;
+    ready?;
+    stopped
+}
+
 impl<'a> StagedServer<'a> {
-    async fn start(staging: &'a Staging) -> Result<Self, EngineError> {
+    async fn start(staging: &'a Staging, further: &[String]) -> Result<Self, EngineError> {
         let version = domain::version::version_numbers(&staging.manifest.engine_version);
         let major = version.first().copied().unwrap_or_default();
         let binaries = binaries::server(major).await.ok_or_else(|| no_server(major))?;
@@ -137,7 +165,9 @@ impl<'a> StagedServer<'a> {
             format!("port={PORT}"),
             format!("max_connections={}", connections(control.get("max_connections setting"))),
         ];
-        for setting in SETTINGS.iter().map(|setting| (*setting).to_owned()).chain(own).chain(kept) {
+        for setting in
+            SETTINGS.iter().map(|setting| (*setting).to_owned()).chain(own).chain(kept).chain(further.iter().cloned())
+        {
             command = command.arg("-c").arg(setting);
         }
         let options = DaemonOptions { log_file: place.path().join("log"), death_signal: Some(Signal::SIGINT) };
@@ -220,8 +250,12 @@ impl<'a> StagedServer<'a> {
         Ok(contents)
     }
 
-    /// Stops it and sees to it that the files are those of a clean shutdown.
-    async fn stop(self) -> Result<(), EngineError> {
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.place.path().join("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// Stops it and sees to it that the files are those of a clean shutdown. Gives its log.
+    async fn stop(self) -> Result<String, EngineError> {
         let stopped = self.daemon.stop(Signal::SIGINT, STOP_LIMIT).await;
         let status = match stopped {
             Ok(status) => status,
@@ -244,13 +278,12 @@ impl<'a> StagedServer<'a> {
                 self.unhealthy(&format!("The server on the restored files did not stop cleanly ({status}, {state})."))
             );
         }
-        Ok(())
+        Ok(self.log())
     }
 
     /// A failure with the server's last words, which go to the job's log as well.
     fn unhealthy(&self, what: &str) -> EngineError {
-        let log = fs::read(self.place.path().join("log")).unwrap_or_default();
-        let log = String::from_utf8_lossy(&log);
+        let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
         let last = lines.get(lines.len().saturating_sub(QUOTED_LINES)..).unwrap_or_default();
         for line in last {

@@ -29,7 +29,8 @@ async fn a_server_that_is_in_order_has_no_complaints() {
     assert!(inspection.data_size_bytes.is_some_and(|bytes| bytes > 1 << 20));
     assert_eq!(inspection.capabilities.methods[0].method, Method::Mariabackup);
     assert!(inspection.capabilities.restore_in_place);
-    assert!(!inspection.capabilities.point_in_time_recovery);
+    assert!(inspection.capabilities.point_in_time_recovery);
+    assert_eq!(inspection.capabilities.point_in_time_recovery_reason, None);
     assert_eq!(inspection.refusal, None);
 
     let identity = inspection.server_identity;
@@ -52,6 +53,32 @@ async fn f56_each_missing_grant_is_named_with_its_statement() {
         server.sql(remedy).expect("the statement mends it");
         assert!(inspect(&access).await.findings.iter().all(|finding| finding.severity == FindingSeverity::Ok));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f56_what_point_in_time_recovery_lacks_is_told() {
+    let warnings = |inspection: &Inspection| {
+        let is_warning = |finding: &&domain::Finding| finding.severity == FindingSeverity::Warning;
+        let told = inspection.findings.iter().filter(is_warning);
+        told.map(|finding| (finding.code.clone(), finding.remedy.clone().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let server = MariaDb::start().expect("start");
+    server.sql("revoke replication slave on *.* from 'holdfast'@'localhost'").expect("revoke");
+    let inspection = inspect(&access(Engine::Mariadb, server.port)).await;
+    assert!(!inspection.capabilities.point_in_time_recovery && inspection.capabilities.methods.len() == 1);
+    assert!(
+        inspection.capabilities.point_in_time_recovery_reason.as_deref().unwrap_or_default().contains("REPLICATION")
+    );
+    let statement = "GRANT REPLICATION SLAVE ON *.* TO 'holdfast'@'localhost';";
+    assert_eq!(warnings(&inspection), [("missing_privilege".to_owned(), statement.to_owned())]);
+    server.sql(statement).expect("it mends");
+    assert!(inspect(&access(Engine::Mariadb, server.port)).await.capabilities.point_in_time_recovery);
+
+    let server = MariaDb::builder().setting("skip-log-bin", "").start().expect("start");
+    let inspection = inspect(&access(Engine::Mariadb, server.port)).await;
+    assert!(!inspection.capabilities.point_in_time_recovery && inspection.capabilities.methods.len() == 1);
+    let warnings = warnings(&inspection);
+    assert!(warnings.len() == 1 && warnings[0].1.contains("log_bin"), "{warnings:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

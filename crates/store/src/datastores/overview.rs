@@ -12,6 +12,7 @@ use crate::columns::{micros, time};
 use crate::connection::AnyConnection;
 use crate::jobs::condition;
 use crate::jobs::row::{JobRow, into_jobs};
+use crate::logs;
 use crate::schema::{backup_totals, jobs, schedule_runs, schedules};
 
 /// How many sizes the little chart shows.
@@ -86,6 +87,11 @@ pub fn overviews(
         .load(connection)?;
     for (id, next) in next {
         overviews.entry(id).or_default().next_run_at = next.map(time);
+    }
+
+    for (id, (status, until)) in logs::overviews(connection, ids)? {
+        let overview = overviews.entry(id).or_default();
+        (overview.log_archiving, overview.recoverable_until) = (status, until);
     }
 
     let active: Vec<JobRow> =

@@ -11,7 +11,7 @@ use crate::jobs::create::refuse_busy;
 use crate::jobs::row::JobRow;
 use crate::schema::{backups, datastores, jobs, restores};
 use crate::transaction::Transaction;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, logs};
 
 impl Store {
     /// Forgets a datastore. Backups that hold something keep it, unless `forget_backups` says that their catalog entries may
@@ -23,7 +23,7 @@ impl Store {
         let text = id.to_string();
         self.write(now, |transaction| {
             transaction.lock_datastore(&text)?;
-            row::find(transaction.connection, &text)?;
+            let datastore = row::find(transaction.connection, &text)?;
             refuse_busy(transaction.connection, &text)?;
             let kept = backups::table
                 .filter(backups::datastore_id.eq(&text))
@@ -34,6 +34,7 @@ impl Store {
                 return Err(StoreError::HasBackups { count: kept });
             }
             stop_looking(transaction, &text)?;
+            logs::end(transaction, datastore)?;
             diesel::delete(restores::table.filter(restores::datastore_id.eq(&text))).execute(transaction.connection)?;
             diesel::delete(backups::table.filter(backups::datastore_id.eq(&text))).execute(transaction.connection)?;
             diesel::delete(datastores::table.find(&text)).execute(transaction.connection)?;

@@ -103,6 +103,13 @@ fn take(
             settle(transaction, job, failed, Ending::Reported { error: Some(&reason), result: None })?;
             Ok(None)
         }
+        // What it was to replay is not there any more.
+        Err(StoreError::StopRefused(refusal)) => {
+            let reason = JobError::new(refusal.code, refusal.detail);
+            let failed = after.apply(JobEvent::Failed { attempt: after.attempt }).map_err(StoreError::Illegal)?;
+            settle(transaction, job, failed, Ending::Reported { error: Some(&reason), result: None })?;
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -5,8 +5,8 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::assignment::DatastoreAccess;
 use domain::job::JobState;
-use domain::log_archive::FIRST_BRANCH;
-use domain::{DatastoreCreate, Job, JobKind, Service};
+use domain::log_archive::{FIRST_BRANCH, LogScanCreate};
+use domain::{DatastoreCreate, Job, JobKind, RecoveryStop, Service};
 use uuid::Uuid;
 
 use crate::backups::row::{self as backup_row};
@@ -97,6 +97,28 @@ fn insert_prepared(
     Ok(row)
 }
 
+fn seal_input(transaction: &Transaction<'_>, row: &JobRow, input: &str) -> Result<String, StoreError> {
+    transaction.key.seal(&input_place(&row.id), input.as_bytes())
+}
+
+/// Adds a job about a server that is not, or soon no more, registered: its access is sealed in the job, and goes when the
+/// job ends.
+pub fn insert_sealed(
+    transaction: &mut Transaction<'_>,
+    kind: JobKind,
+    datastore_name: String,
+    worker: Option<String>,
+    access: &str,
+) -> Result<JobRow, StoreError> {
+    let new = NewJob { kind, datastore: None, backup_id: None, backup_number: None, restore_id: None };
+    insert_prepared(transaction, new, |transaction, row| {
+        row.datastore_name = Some(datastore_name);
+        row.pinned_worker = worker;
+        row.input_sealed = Some(seal_input(transaction, row, access)?);
+        Ok(())
+    })
+}
+
 impl Store {
     /// Has a worker look at a registered server. What it finds is recorded with the datastore when the job ends.
     ///
@@ -134,28 +156,23 @@ impl Store {
         };
         let access = to_json("jobs.input", &access)?;
         self.write(now, |transaction| {
-            let new = NewJob {
-                kind: JobKind::Inspect,
-                datastore: None,
-                backup_id: None,
-                backup_number: None,
-                restore_id: None,
-            };
-            let row = insert_prepared(transaction, new, |transaction, row| {
-                row.datastore_name = Some(draft.name.clone());
-                row.pinned_worker.clone_from(&draft.worker);
-                row.input_sealed = Some(transaction.key.seal(&input_place(&row.id), access.as_bytes())?);
-                Ok(())
-            })?;
-            row.into_job(transaction.connection)
+            let (name, worker) = (draft.name.clone(), draft.worker.clone());
+            insert_sealed(transaction, JobKind::Inspect, name, worker, &access)?.into_job(transaction.connection)
         })
     }
 
-    /// Has a worker say what a restore of a backup in place would do. Touches nothing, so it may run beside other jobs.
+    /// Has a worker say what a restore of a backup in place would do, up to a stop where one is given. Touches nothing, so it
+    /// may run beside other jobs.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
-    pub fn job_create_plan(&self, backup_id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
+    pub fn job_create_plan(
+        &self,
+        backup_id: Uuid,
+        stop: Option<&RecoveryStop>,
+        now: DateTime<Utc>,
+    ) -> Result<Job, StoreError> {
+        let stop = stop.map(|stop| to_json("jobs.input", stop)).transpose()?;
         self.write(now, |transaction| {
             let backup = backup_row::find(transaction.connection, &backup_id.to_string())?;
             let datastore = datastore_row::find(transaction.connection, &backup.datastore_id)?;
@@ -166,7 +183,39 @@ impl Store {
                 backup_number: Some(backup.number),
                 restore_id: None,
             };
-            insert(transaction, new)?.into_job(transaction.connection)
+            let prepared = insert_prepared(transaction, new, |transaction, row| {
+                row.input_sealed = stop.as_deref().map(|stop| seal_input(transaction, row, stop)).transpose()?;
+                Ok(())
+            })?;
+            prepared.into_job(transaction.connection)
+        })
+    }
+
+    /// Has a worker look through a datastore's archived logs. Touches nothing, so it may run beside other jobs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    pub fn job_create_scan(
+        &self,
+        datastore_id: Uuid,
+        scan: &LogScanCreate,
+        now: DateTime<Utc>,
+    ) -> Result<Job, StoreError> {
+        let scan = to_json("jobs.input", scan)?;
+        self.write(now, |transaction| {
+            let datastore = datastore_row::find(transaction.connection, &datastore_id.to_string())?;
+            let new = NewJob {
+                kind: JobKind::ScanLogs,
+                datastore: Some(&datastore),
+                backup_id: None,
+                backup_number: None,
+                restore_id: None,
+            };
+            let prepared = insert_prepared(transaction, new, |transaction, row| {
+                row.input_sealed = Some(seal_input(transaction, row, &scan)?);
+                Ok(())
+            })?;
+            prepared.into_job(transaction.connection)
         })
     }
 }

@@ -81,5 +81,7 @@ const fn result_kind(result: &TaskResult) -> JobKind {
         TaskResult::Restore { .. } => JobKind::Restore,
         TaskResult::Undo { .. } => JobKind::Undo,
         TaskResult::Sweep { .. } => JobKind::Sweep,
+        TaskResult::EndLogArchiving => JobKind::EndLogArchiving,
+        TaskResult::ScanLogs { .. } => JobKind::ScanLogs,
     }
 }

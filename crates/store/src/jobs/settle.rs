@@ -15,6 +15,7 @@ use crate::datastores::{inspection, row as datastore_row};
 use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
 use crate::jobs::row::JobRow;
+use crate::logs;
 use crate::restores;
 use crate::schedules;
 use crate::schema::{backups, restores as restores_table};
@@ -96,13 +97,20 @@ pub fn settle(
             }
         }
         JobKind::Sweep => settle_sweep(transaction, &job, ending.result())?,
-        JobKind::PlanRestore => {}
+        JobKind::PlanRestore | JobKind::EndLogArchiving | JobKind::ScanLogs => {}
+    }
+    if after.status.is_final() {
+        logs::resume(transaction, &job.id)?;
     }
     if let (true, true, Some(datastore)) = (job.exclusive, after.status.is_final(), &job.datastore_id) {
         schedules::run::datastore_is_free(transaction, datastore)?;
     }
     if let (JobKind::Restore | JobKind::Undo, Some(datastore), true) = (kind, &job.datastore_id, had_run) {
         let status = status_after_switch(after.status, ending);
+        if after.status == JobStatus::Failed && status == DatastoreStatus::Unknown {
+            // Nobody knows whose log the server writes now: it is kept apart from both. // F-68
+            logs::branch_off(transaction, datastore, &job.id)?;
+        }
         datastore_row::set_status(transaction, datastore, status)?;
     }
     Ok(())
@@ -146,7 +154,12 @@ fn kept_result(
             Some(to_json("jobs.result", &plan)?)
         }
         TaskResult::Sweep { .. } => Some(to_json("jobs.result", result)?),
-        TaskResult::Backup { .. } | TaskResult::Delete | TaskResult::Restore { .. } | TaskResult::Undo { .. } => None,
+        TaskResult::ScanLogs { scan } => Some(to_json("jobs.result", scan)?),
+        TaskResult::EndLogArchiving
+        | TaskResult::Backup { .. }
+        | TaskResult::Delete
+        | TaskResult::Restore { .. }
+        | TaskResult::Undo { .. } => None,
     })
 }
 
@@ -234,7 +247,10 @@ fn settle_sweep(
     job: &JobRow,
     result: Option<&TaskResult>,
 ) -> Result<(), StoreError> {
-    let Some(TaskResult::Sweep { missing, .. }) = result else { return Ok(()) };
+    let Some(TaskResult::Sweep { missing, deleted_logs, .. }) = result else { return Ok(()) };
+    if let Some(datastore) = &job.datastore_id {
+        logs::delete(transaction, datastore, deleted_logs)?;
+    }
     let datastore = optional_uuid("jobs.datastore_id", job.datastore_id.as_deref())?;
     for backup in missing {
         let failed = (
@@ -273,16 +289,21 @@ fn settle_restore(
             restores_table::error_detail.eq(&job.error_detail),
         ))
         .execute(transaction.connection)?;
-    if let Some(TaskResult::Restore { undo_until, downtime_seconds }) = result {
+    if let Some(TaskResult::Restore { undo_until, downtime_seconds, reached }) = result {
         // An earlier restore's undo would switch to what this one has just replaced.
         if let Some(datastore) = &job.datastore_id {
             restores::forget_undo(transaction.connection, datastore)?;
+            if let Some(restore) = &job.restore_id {
+                logs::replace(transaction, datastore, restore)?;
+            }
         }
         diesel::update(of_job)
             .set((
                 restores_table::phase.eq(RestorePhase::Done.as_str()),
                 restores_table::undo_until.eq(micros(*undo_until)),
                 restores_table::downtime_seconds.eq(*downtime_seconds),
+                restores_table::reached_position.eq(reached.as_ref().map(|reached| &reached.position)),
+                restores_table::reached_at.eq(reached.as_ref().and_then(|reached| reached.last_commit_at).map(micros)),
             ))
             .execute(transaction.connection)?;
     }
@@ -295,6 +316,9 @@ fn settle_undo(transaction: &mut Transaction<'_>, job: &JobRow, status: JobStatu
     diesel::update(restores_table::table.find(restore))
         .set((restores_table::status.eq(RestoreStatus::Undone.as_str()), restores_table::undo_until.eq(None::<i64>)))
         .execute(transaction.connection)?;
+    if let Some(datastore) = &job.datastore_id {
+        logs::leave(transaction, datastore, restore)?;
+    }
     Ok(())
 }
 

@@ -1,8 +1,10 @@
 //! What a worker is told: a job with all that is needed to do it, secrets opened.
 
 use diesel::prelude::*;
-use domain::assignment::{BackupTask, DatastoreAccess, Task};
-use domain::{JobKind, JobStatus};
+use domain::assignment::{BackupTask, DatastoreAccess, ReplayTask, Task};
+use domain::log_archive::LogScanCreate;
+use domain::{JobKind, JobStatus, RecoveryStop};
+use serde::de::DeserializeOwned;
 
 use crate::StoreError;
 use crate::backups::row::{self as backup_row, BackupRow};
@@ -13,7 +15,7 @@ use crate::jobs::row::JobRow;
 use crate::restores::{self, RestoreRow};
 use crate::schema::backups;
 use crate::transaction::Transaction;
-use crate::{storages, upkeep};
+use crate::{logs, storages, upkeep};
 
 pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, StoreError> {
     Ok(match job.kind()? {
@@ -53,6 +55,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         JobKind::PlanRestore => {
             let backup = backup(transaction, job)?;
             Task::PlanRestore {
+                replay: planned_replay(transaction, job, &backup)?,
                 datastore: datastore(transaction, job)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: backup.into_backup(None)?,
@@ -61,7 +64,9 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         JobKind::Restore => {
             let backup = backup(transaction, job)?;
             let restore = restore(transaction, job)?;
+            let stop = restore.stop.as_deref().map(|stop| from_json("restores.stop", stop)).transpose()?;
             Task::Restore {
+                replay: replay_of(transaction, &backup, stop)?,
                 restore_configuration: restore.restore_configuration,
                 restore: restore.into_restore(None)?,
                 datastore: datastore(transaction, job)?,
@@ -83,6 +88,19 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                 datastore_id: uuid("jobs.datastore_id", datastore)?,
                 storage: storages::access(transaction.connection, transaction.key, &storage)?,
                 backups: backups.iter().map(|id| uuid("backups.id", id)).collect::<Result<_, _>>()?,
+                expired_logs: logs::expired(transaction, datastore)?,
+            }
+        }
+        JobKind::EndLogArchiving => Task::EndLogArchiving { datastore: inspected(transaction, job)? },
+        JobKind::ScanLogs => {
+            let row = datastore_row::find(transaction.connection, datastore_id(job)?)?;
+            let scan: LogScanCreate = input(transaction, job)?.ok_or(StoreError::NotFound { what: "scan" })?;
+            Task::ScanLogs {
+                datastore_id: uuid("datastores.id", &row.id)?,
+                engine: word("datastores.engine", &row.engine)?,
+                engine_version: row.engine_version.clone().unwrap_or_default(),
+                logs: logs::scanned(transaction, &row, &scan)?,
+                scan,
             }
         }
         JobKind::Undo => Task::Undo {
@@ -95,16 +113,41 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
 /// The server to look at: a draft sealed in the job, or a registered one. Of the latter only what people said of its
 /// data directory is passed on, so that the worker finds out where it is now.
 fn inspected(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<DatastoreAccess, StoreError> {
-    if let Some(sealed) = &job.input_sealed {
-        let bytes = transaction.key.open(&input_place(&job.id), sealed)?;
-        return from_json("jobs.input", std::str::from_utf8(&bytes).unwrap_or_default())
-            // The text itself must not get into an error. // F-81
-            .map_err(|_| StoreError::UnreadableColumn { column: "jobs.input", value: "(sealed)".to_owned() });
+    if let Some(draft) = input(transaction, job)? {
+        return Ok(draft);
     }
     let id = datastore_id(job)?;
     let row = datastore_row::find(transaction.connection, id)?;
     let data_directory = row.data_directory.clone();
     Ok(DatastoreAccess { data_directory, ..row.access(transaction.key)? })
+}
+
+/// What was sealed in the job, if anything.
+fn input<T: DeserializeOwned>(transaction: &Transaction<'_>, job: &JobRow) -> Result<Option<T>, StoreError> {
+    let Some(sealed) = &job.input_sealed else { return Ok(None) };
+    let bytes = transaction.key.open(&input_place(&job.id), sealed)?;
+    from_json("jobs.input", std::str::from_utf8(&bytes).unwrap_or_default())
+        .map(Some)
+        // The text itself must not get into an error. // F-81
+        .map_err(|_| StoreError::UnreadableColumn { column: "jobs.input", value: "(sealed)".to_owned() })
+}
+
+fn planned_replay(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    backup: &BackupRow,
+) -> Result<Option<ReplayTask>, StoreError> {
+    let stop = input(transaction, job)?;
+    replay_of(transaction, backup, stop)
+}
+
+fn replay_of(
+    transaction: &mut Transaction<'_>,
+    backup: &BackupRow,
+    stop: Option<RecoveryStop>,
+) -> Result<Option<ReplayTask>, StoreError> {
+    let id = uuid("backups.id", &backup.id)?;
+    stop.map(|stop| logs::replay(transaction, &backup.datastore_id, id, stop)).transpose()
 }
 
 fn datastore_id(job: &JobRow) -> Result<&str, StoreError> {

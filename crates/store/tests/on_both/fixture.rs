@@ -159,7 +159,11 @@ impl Fixture {
         let restore = self.restore(backup, at);
         let assignment = self.claim(at);
         let undo_until = at + Duration::hours(24);
-        self.finish(&assignment, TaskResult::Restore { undo_until, downtime_seconds: 1.5 }, at + Duration::seconds(20));
+        self.finish(
+            &assignment,
+            TaskResult::Restore { undo_until, downtime_seconds: 1.5, reached: None },
+            at + Duration::seconds(20),
+        );
         self.store.restore_get(restore.id).unwrap()
     }
 }

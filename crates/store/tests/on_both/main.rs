@@ -10,6 +10,7 @@ mod idempotency;
 mod invariants;
 mod jobs;
 mod lists;
+mod logs;
 mod restores;
 mod schedules;
 mod secrets;

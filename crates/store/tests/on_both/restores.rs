@@ -42,7 +42,7 @@ on_both! {
         }
         fixture.store.datastore_record_inspection(datastore.id, &inspection(DatastoreStatus::Offline), after(103)).unwrap();
         assert_eq!(status(fixture, datastore.id), DatastoreStatus::Restoring, "it is stopped for a reason");
-        fixture.finish(&assignment, TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 2.5 }, after(120));
+        fixture.finish(&assignment, TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 2.5, reached: None }, after(120));
         let done = fixture.store.restore_get(asked.id).unwrap();
         assert_eq!((done.status, done.phase), (RestoreStatus::Completed, RestorePhase::Done));
         assert_eq!((done.undo_until, done.downtime_seconds), (Some(after(DAY)), Some(2.5)));

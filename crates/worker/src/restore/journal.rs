@@ -7,7 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
-use domain::assignment::DatastoreAccess;
+use domain::assignment::{DatastoreAccess, ReachedStop};
 use domain::{Engine, ErrorCode, JobError, Service};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -60,6 +60,9 @@ pub struct Record {
     pub keep_until: DateTime<Utc>,
     /// How long the server was stopped, in seconds, once committed.
     pub downtime_seconds: f64,
+    /// Where the replay of logs stopped, if there was one.
+    #[serde(default)]
+    pub reached: Option<ReachedStop>,
 }
 
 /// An open journal.
@@ -136,6 +139,7 @@ impl Journal {
                 began_at: Utc::now(),
                 keep_until,
                 downtime_seconds: 0.0,
+                reached: None,
             },
         };
         journal.write()?;
@@ -176,6 +180,18 @@ impl Journal {
         remove_tree(&directory).map_err(|error| journal_error("remove", &directory, &error))
     }
 
+    /// Where archived log is put until it is replayed.
+    pub fn logs_directory(&self) -> PathBuf {
+        let Record { restore_id, layout, .. } = &self.record;
+        layout.incoming.with_file_name(format!("{PREFIX}{restore_id}-logs"))
+    }
+
+    /// Removes archived log that was or was to be replayed.
+    pub fn remove_logs(&self) -> Result<(), JobError> {
+        let directory = self.logs_directory();
+        remove_tree(&directory).map_err(|error| journal_error("remove", &directory, &error))
+    }
+
     /// Removes the incoming data and the journal: the switch never began, or was taken back.
     pub fn discard(&self) -> Result<(), JobError> {
         // What an undo would bring in is the data that the restore replaced: never removed here.
@@ -183,6 +199,7 @@ impl Journal {
             remove_tree(&self.record.layout.incoming)
                 .map_err(|error| journal_error("remove", &self.record.layout.incoming, &error))?;
             self.remove_links()?;
+            self.remove_logs()?;
         }
         self.remove_files().map_err(|error| journal_error("remove", &self.path, &error))
     }

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use domain::assignment::{DatastoreAccess, TaskResult};
 use domain::restore_plan::{RestoreFacts, plan_restore};
-use domain::{Backup, DatastoreStatus, ErrorCode, JobError, Obstacle, RestorePlan, Service, StorageAccess};
+use domain::{Backup, DatastoreStatus, ErrorCode, JobError, LogSegment, Obstacle, RestorePlan, Service, StorageAccess};
 use engines::Driver;
 use vault::Vault;
 
+use super::Source;
 use super::layout::{is_mount_point, side_folder};
 use crate::chain::{Link, read_chain};
 use crate::context::{JobContext, JobFailure, describe, driver_of};
+use crate::logs::check_logs;
 
 /// What a check found.
 pub struct Checked {
@@ -24,6 +26,8 @@ pub struct Ready {
     /// The full backup first, what is to be restored last; without what only an increment would need.
     pub chain: Vec<Link>,
     pub data_directory: PathBuf,
+    /// Whether the data directory is empty, so that no configuration of a live server is there to be kept.
+    pub replaces_nothing: bool,
 }
 
 impl Checked {
@@ -44,12 +48,11 @@ impl Checked {
 /// The job that says what a restore would do.
 pub async fn plan(
     context: &JobContext,
-    backup: &Backup,
+    source: &Source,
     datastore: &DatastoreAccess,
-    storage: &StorageAccess,
 ) -> Result<TaskResult, JobFailure> {
     context.progress.begin("checking", None);
-    let checked = check(context, backup, datastore, storage).await?;
+    let checked = check(context, source, datastore).await?;
     Ok(TaskResult::PlanRestore { plan: checked.plan })
 }
 
@@ -57,12 +60,9 @@ pub async fn plan(
 ///
 /// # Errors
 /// Only when it was stopped; whatever else goes wrong is an obstacle.
-pub async fn check(
-    context: &JobContext,
-    backup: &Backup,
-    datastore: &DatastoreAccess,
-    storage: &StorageAccess,
-) -> Result<Checked, JobFailure> {
+pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreAccess) -> Result<Checked, JobFailure> {
+    let Source { backup, storage, replay } = source;
+    let logs = replay.as_ref().map(|replay| replay.logs.as_slice()).unwrap_or_default();
     let mut found = Vec::new();
     let inspection = driver_of(datastore.engine)?.inspect(datastore, &context.stop).await;
     if context.stop.is_cancelled() {
@@ -113,6 +113,8 @@ pub async fn check(
     let Some(Link { manifest, .. }) = chain.last() else {
         return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None });
     };
+    found.extend(check_logs(datastore.id, logs).await);
+    let segments = || logs.iter().flat_map(|logs| &logs.segments);
     let free_bytes = data_directory.as_deref().map_or(0, free_bytes_beside);
     let plan = plan_restore(RestoreFacts {
         backup_engine: manifest.engine,
@@ -121,15 +123,19 @@ pub async fn check(
         target_engine: datastore.engine,
         target_version: inspection.engine_version,
         chain: chain.iter().map(|link| link.manifest.number).collect(),
-        fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum(),
+        fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum::<u64>()
+            + segments().map(LogSegment::size_bytes).sum::<u64>(),
         unpacked_bytes: manifest.unpacked_size_bytes,
         links_bytes: links_bytes(driver_of(datastore.engine)?, &chain),
-        log_segments: 0,
-        log_bytes: 0,
+        log_segments: segments().count() as u64,
+        log_bytes: segments().map(LogSegment::original_size_bytes).sum(),
         free_bytes,
         found,
     });
-    let ready = data_directory.map(|data_directory| Ready { vault, chain, data_directory });
+    let ready = data_directory.map(|data_directory| {
+        let replaces_nothing = is_empty_directory(&data_directory);
+        Ready { vault, chain, data_directory, replaces_nothing }
+    });
     Ok(Checked { plan, ready })
 }
 
@@ -191,7 +197,7 @@ fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: V
 fn look_at_directory(datastore: &DatastoreAccess, directory: &Path, found: &mut Vec<Obstacle>) {
     let looked = driver_of(datastore.engine)
         .and_then(|driver| driver.check_data_directory(directory).map_err(|error| error.to_job_error()));
-    if let Err(error) = looked {
+    if let (Err(error), false) = (looked, is_empty_directory(directory)) {
         found.push(Obstacle::new(error.code, error.detail));
         return;
     }
@@ -205,6 +211,12 @@ fn look_at_directory(datastore: &DatastoreAccess, directory: &Path, found: &mut 
             format!("The worker can't write {place} {}. Run it as root or as a user that may.", directory.display()),
         ));
     }
+}
+
+/// Whether it is a new disk in the place of one that was lost: there is nothing to replace.
+fn is_empty_directory(directory: &Path) -> bool {
+    let is_directory = directory.symlink_metadata().is_ok_and(|found| found.is_dir());
+    is_directory && std::fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn free_bytes_beside(directory: &Path) -> u64 {

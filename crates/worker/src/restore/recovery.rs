@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
-use domain::assignment::DatastoreAccess;
+use domain::assignment::{DatastoreAccess, ReachedStop};
 use domain::{ErrorCode, JobError};
 use engines::service::{self, ServiceContext, ServiceState};
 use nix::fcntl::{Flock, FlockArg};
@@ -43,6 +43,7 @@ impl Drop for DirectoryLock {
 pub struct Finished {
     pub keep_until: DateTime<Utc>,
     pub downtime_seconds: f64,
+    pub reached: Option<ReachedStop>,
     pub journal: Journal,
 }
 
@@ -107,6 +108,7 @@ pub fn finished(data_directory: &Path, restore_id: Uuid, operation: Operation) -
     Ok(journal.filter(|journal| journal.record.step == Step::Committed).map(|journal| Finished {
         keep_until: journal.record.keep_until,
         downtime_seconds: journal.record.downtime_seconds,
+        reached: journal.record.reached.clone(),
         journal,
     }))
 }

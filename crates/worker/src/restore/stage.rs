@@ -4,18 +4,21 @@
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
+use std::sync::Arc;
 
-use domain::assignment::DatastoreAccess;
-use domain::{ErrorCode, JobError, format};
-use engines::{Driver, Staging};
+use domain::assignment::{DatastoreAccess, ReachedStop, ReplayTask};
+use domain::{ErrorCode, JobError, LogSegment, format};
+use engines::{Driver, LogReplay, Staging};
 use process::Credentials;
 use vault::Vault;
 
+use super::Source;
 use super::journal::{Journal, journal_error};
 use super::layout::{copy_owner_and_mode, sync_directory};
 use super::plan::Ready;
 use crate::chain::Link;
 use crate::context::{JobContext, JobFailure};
+use crate::logs::fetch_logs;
 
 /// Fills and proves the staging directory of a journal.
 ///
@@ -26,8 +29,9 @@ pub async fn fill_staging(
     driver: &'static dyn Driver,
     journal: &Journal,
     ready: &Ready,
+    source: &Source,
     datastore: &DatastoreAccess,
-) -> Result<Staging, JobFailure> {
+) -> Result<(Staging, Option<ReachedStop>), JobFailure> {
     let layout = &journal.record.layout;
     create_like(&layout.data_directory, &layout.incoming)
         .map_err(|error| journal_error("create", &layout.incoming, &error))?;
@@ -37,7 +41,7 @@ pub async fn fill_staging(
         Some(link) => link.manifest.clone(),
         None => return Err(JobError::new(ErrorCode::Internal, "There is nothing to restore.").into()),
     };
-    let staging = Staging {
+    let mut staging = Staging {
         directory: layout.incoming.clone(),
         live_directory: layout.data_directory.clone(),
         owner,
@@ -57,6 +61,10 @@ pub async fn fill_staging(
     context.progress.begin("preparing", None);
     context.log.info("Preparing the restored files");
     driver.prepare(&staging).await?;
+    let reached = match &source.replay {
+        Some(task) => Some(replay(context, driver, journal, task, &mut staging).await?),
+        None => None,
+    };
     context.progress.begin("validating", None);
     context.log.info("Starting the restored data privately");
     let probe = driver.probe_staged(&staging).await?;
@@ -64,7 +72,49 @@ pub async fn fill_staging(
     copy_owner_and_mode(&layout.data_directory, &layout.incoming)
         .map_err(|error| journal_error("set the owner of", &layout.incoming, &error))?;
     sync_file_system(&layout.incoming).map_err(|error| journal_error("sync", &layout.incoming, &error))?;
-    Ok(staging)
+    Ok((staging, reached))
+}
+
+/// Fetches archived log and replays it on the prepared data.
+async fn replay(
+    context: &JobContext,
+    driver: &'static dyn Driver,
+    journal: &Journal,
+    task: &ReplayTask,
+    staging: &mut Staging,
+) -> Result<ReachedStop, JobFailure> {
+    let segments: Vec<LogSegment> = task.logs.iter().flat_map(|logs| logs.segments.clone()).collect();
+    let bytes = segments.iter().map(LogSegment::original_size_bytes).sum();
+    let directory = journal.logs_directory();
+    create_like(&staging.live_directory, &directory).map_err(|error| journal_error("create", &directory, &error))?;
+    context.progress.begin("fetching", Some(bytes));
+    context.log.info(format!("Fetching {} segments of log, {}", segments.len(), format::bytes(bytes)));
+    let progress = context.progress.clone();
+    let on_file = move |bytes| progress.set_bytes(bytes);
+    fetch_logs(staging.datastore.id, &task.logs, &directory, &on_file, &context.stop).await?;
+    for segment in &segments {
+        let path = directory.join(&segment.name);
+        std::os::unix::fs::chown(&path, Some(staging.owner.uid), Some(staging.owner.gid))
+            .map_err(|error| journal_error("set the owner of", &path, &error))?;
+    }
+    context.progress.begin("replaying", Some(bytes));
+    context.log.info("Replaying the log on the restored data");
+    let progress = context.progress.clone();
+    let reached = driver
+        .replay(
+            staging,
+            &LogReplay {
+                directory,
+                segments,
+                stop: task.stop.clone(),
+                progress: Arc::new(move |bytes| progress.set_bytes(bytes)),
+            },
+        )
+        .await?;
+    context.log.info(format!("The replay stopped at {}", reached.position));
+    staging.manifest.engine_facts.extend(reached.engine_facts);
+    journal.remove_logs()?;
+    Ok(ReachedStop { position: reached.position, last_commit_at: reached.last_commit_at })
 }
 
 /// Unpacks each link of a chain in a directory of its own, and joins them into the staging directory.

@@ -10,9 +10,11 @@ alter table restores add column reached_at bigint;
 alter table restores add column replaced_branch text;
 
 -- One row for each datastore whose logs are archived. The lease keeps all but one worker from it; the epoch tells an old one.
+-- While a job switches the server's data it is suspended.
 create table log_archivers (
     datastore_id text primary key not null references datastores (id) on delete cascade,
     worker text,
+    suspended_by text,
     epoch bigint not null,
     lease_until bigint,
     status text not null,
@@ -38,6 +40,7 @@ create table log_segments (
     last_commit_at bigint,
     gap_before text,
     missing boolean not null default false,
+    deleting boolean not null default false,
     objects text not null,
     size_bytes bigint not null,
     archived_at bigint not null,

@@ -1,0 +1,111 @@
+//! Replays archived binary log on prepared data: `mariadb-binlog | mariadb`, one session over all files, on a private server.
+//!
+//! Where it stops is found in the log before anything is started. The server writes a binary log of its own meanwhile, so that
+//! the transactions that it reached can be compared with those that were to be reached. // F-66
+
+mod account;
+mod pipe;
+mod plan;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use domain::{ErrorCode, LogLevel};
+
+use self::account::Account;
+use self::plan::Plan;
+use super::binary_log::{GtidState, LogFileName};
+use super::preparation::blocking;
+use super::private_server::{self, PrivateServer, Purpose};
+use crate::logs::{LogReplay, Reached};
+use crate::private_directory::PrivateDirectory;
+use crate::{EngineError, Staging};
+
+/// Replays up to the stop.
+///
+/// # Errors
+/// `pitr_time_ambiguous`, `pitr_position_not_covered`, `log_gap`, `log_conflict` before anything is started;
+/// `pitr_target_not_reached` when a statement fails or the log is not what it was; those of [`private_server`].
+pub(super) async fn replay(staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
+    let start = start_of(staging)?;
+    let (directory, segments, stop) = (replay.directory.clone(), replay.segments.clone(), replay.stop.clone());
+    let plan = blocking(move || Plan::make(&directory, &segments, &start, &stop)).await?;
+    (staging.log)(LogLevel::Info, &format!("Replaying the binary log up to {}", plan.position_text()));
+    if !plan.is_empty() {
+        let reached = run(staging, replay, &plan).await?;
+        check_reached(&plan.expected, &reached)?;
+    }
+    Ok(Reached {
+        position: plan.position_text(),
+        last_commit_at: plan.last_commit_at,
+        engine_facts: BTreeMap::from([("gtid".to_owned(), plan.expected.to_string())]),
+    })
+}
+
+/// Where the backup stands in the log.
+struct Start {
+    file: LogFileName,
+    offset: u64,
+    state: GtidState,
+}
+
+fn start_of(staging: &Staging) -> Result<Start, EngineError> {
+    let fact = |name: &str| staging.manifest.engine_facts.get(name).map(String::as_str).unwrap_or_default();
+    let start = || {
+        let file = LogFileName::parse(fact("binary_log_file"))?;
+        let offset = fact("binary_log_position").parse().ok()?;
+        Some(Start { file, offset, state: GtidState::parse(fact("gtid")).ok()? })
+    };
+    start().ok_or_else(|| {
+        let detail = "The backup does not tell where it stands in the binary log: nothing can be replayed on it.";
+        EngineError::known(ErrorCode::PitrNotSupported, detail)
+    })
+}
+
+async fn run(staging: &Staging, replay: &LogReplay, plan: &Plan) -> Result<GtidState, EngineError> {
+    private_server::check_version(staging).await?;
+    let private = PrivateDirectory::create(staging.owner)?;
+    let work = replay.directory.join("private-server");
+    make_owned(staging, &work)?;
+    let account = Account::invent();
+    let init_file = private.path().join("init");
+    std::fs::write(&init_file, account.creation()).map_err(EngineError::file("writing statements", &init_file))?;
+    own(staging, &init_file)?;
+    let directory = staging.directory.clone();
+    let before = blocking(move || private_server::names(&directory)).await?;
+    let server = PrivateServer::start(staging, private, Purpose::Replay { work: &work, init_file: &init_file }).await?;
+    let reached = pipe::run(staging, replay, plan, &server, &account).await;
+    server.stop().await?;
+    let reached = reached?;
+    let directory = staging.directory.clone();
+    blocking(move || private_server::remove_new_files(&directory, &before, None)).await?;
+    std::fs::remove_dir_all(&work).map_err(EngineError::file("removing the private server's log", &work))?;
+    Ok(reached)
+}
+
+/// F-66
+fn check_reached(expected: &GtidState, reached: &GtidState) -> Result<(), EngineError> {
+    if expected == reached {
+        return Ok(());
+    }
+    let detail = format!("The replay reached the transactions {reached}, not {expected}.");
+    Err(EngineError::known(ErrorCode::PitrTargetNotReached, detail))
+}
+
+fn make_owned(staging: &Staging, directory: &Path) -> Result<(), EngineError> {
+    std::fs::create_dir_all(directory).map_err(EngineError::file("making a directory", directory))?;
+    own(staging, directory)
+}
+
+fn own(staging: &Staging, path: &Path) -> Result<(), EngineError> {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let is_directory = path.is_dir();
+    let mode = std::fs::Permissions::from_mode(if is_directory { 0o700 } else { 0o600 });
+    std::fs::set_permissions(path, mode).map_err(EngineError::file("setting a mode", path))?;
+    if staging.owner != process::Credentials::current() {
+        let owner = staging.owner;
+        chown(path, Some(owner.uid), Some(owner.gid)).map_err(EngineError::file("setting an owner", path))?;
+    }
+    Ok(())
+}
