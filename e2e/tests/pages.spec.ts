@@ -30,6 +30,7 @@ const places: Place[] = [
 const datastorePlaces: Place[] = [
   { path: "backups", title: "Shop carts", ready: table("Backups") },
   { path: "schedules", title: "Shop carts", ready: table("Schedules") },
+  { path: "recovery", title: "Shop carts", ready: (page) => page.getByRole("heading", { name: "No point-in-time recovery" }) },
   { path: "restores", title: "Shop carts", ready: table("Restores") },
   { path: "settings", title: "Shop carts", ready: (page) => page.getByRole("main").filter({ hasText: "Last test" }).getByRole("listitem").filter({ hasText: "Keep" }).first() },
 ];
@@ -97,11 +98,9 @@ test("what opens over a backup is well made", async ({ page, request }) => {
           - term: Taken
           - definition:
             - time: /\\d+-\\d+-\\d+ \\d+:\\d+:\\d+/
-          - heading "Restore settings" [level=3]
-          - text: Use point in time recovery
-          - switch "Use point in time recovery" [disabled]
-          - paragraph: /Point-in-time recovery needs/
           - heading "Plan" [level=3]
+          - term: Restored from
+          - definition: Backup ${number}
           - term: Read from the storage
           - definition: /\\d+\\.\\d+ KiB/
           - term: Unpacked
@@ -346,7 +345,7 @@ test("tables are tables to who can't see them", async ({ page, request }) => {
 
   await page.goto("/");
   await expect(page.getByRole("table", { name: "Datastores" })).toMatchAriaSnapshot(
-    snapshot("Datastores", ["Datastore", "State", "Last good backup", "Size", "Next run", "Action"], `
+    snapshot("Datastores", ["Datastore", "State", "Recoverable to", "Size", "Next run", "Action"], `
     - row /Shop carts/:
       - cell /Shop carts (Redis|Valkey) [\\d.]+ · 127.0.0.1:\\d+/:
         - link "Shop carts":

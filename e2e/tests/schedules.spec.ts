@@ -315,7 +315,6 @@ test("times without a backup are failures, each with its reason", async ({ page,
 test("increments may come by the minute", async ({ page, request }) => {
   const id = await datastoreId(request, shop());
   await haveSchedules(request, id, daily);
-  // No engine makes increments yet: the service's answer is made one of an engine that does.
   const recurrence = "TZ=UTC */30 * * * *";
   const incremental = { type: "incremental", recurrence, description: "Every 30 minutes", frequency: { kind: "minutes", every: 30 } };
   let sent: unknown;

@@ -6,6 +6,7 @@ pub mod datastore;
 pub mod datastores;
 pub mod new_datastore;
 pub mod not_found;
+pub mod recovery;
 pub mod restores;
 pub mod schedules;
 pub mod settings;

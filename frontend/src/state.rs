@@ -8,6 +8,7 @@ pub mod connection_draft;
 pub mod failure;
 pub mod fetch;
 pub mod focus;
+pub mod instant;
 pub mod job_watch;
 pub mod live;
 pub mod pages_of;

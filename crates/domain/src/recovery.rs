@@ -4,6 +4,8 @@
 //! goes on from it without a gap. Logs of different incarnations never join: after a failover or a restore the same positions
 //! come again with other content. A gap cuts what needs the missing part and nothing else. // F-60, F-61
 
+mod axis;
+mod choice;
 mod stop;
 mod windows;
 
@@ -14,6 +16,8 @@ use uuid::Uuid;
 use crate::Engine;
 use crate::log_archive::{LogArchiving, LogPoint, LogSegment};
 
+pub use axis::Axis;
+pub use choice::{has_log, instants_of};
 pub use stop::{StopRefusal, logs_for};
 
 /// A backup that log can be replayed on.

@@ -5,10 +5,13 @@ use leptos::prelude::*;
 
 use super::backups::BackupsPage;
 use super::not_found::NotFoundPage;
+use super::recovery::RecoveryPage;
 use super::restores::RestoresPage;
 use super::schedules::SchedulesPage;
 use super::settings::SettingsPage;
-use crate::parts::datastore_row::{BackUpNow, address_of, backup_obstacle, backup_types, engine_of};
+use crate::parts::datastore_row::{
+    BackUpNow, address_of, archives_logs, backup_obstacle, backup_types, engine_of, recoverable,
+};
 use crate::parts::engine_glyph::EngineGlyph;
 use crate::parts::findings::summary;
 use crate::parts::icon::Icon;
@@ -18,6 +21,7 @@ use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::router::router;
 use crate::state::address::use_datastore_id;
+use crate::state::clock::clock;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::service::service;
@@ -28,6 +32,7 @@ use crate::state::title::use_title;
 pub enum Tab {
     Backups,
     Schedules,
+    Recovery,
     Restores,
     Settings,
 }
@@ -39,6 +44,7 @@ impl Tab {
         match tab {
             "backups" => Some(Self::Backups),
             "schedules" => Some(Self::Schedules),
+            "recovery" => Some(Self::Recovery),
             "restores" => Some(Self::Restores),
             "settings" => Some(Self::Settings),
             _ => None,
@@ -49,6 +55,7 @@ impl Tab {
         match self {
             Self::Backups => view! { <BackupsPage /> }.into_any(),
             Self::Schedules => view! { <SchedulesPage /> }.into_any(),
+            Self::Recovery => view! { <RecoveryPage /> }.into_any(),
             Self::Restores => view! { <RestoresPage /> }.into_any(),
             Self::Settings => view! { <SettingsPage /> }.into_any(),
         }
@@ -65,10 +72,16 @@ pub struct CurrentDatastore {
 #[component]
 pub fn DatastorePage() -> impl IntoView {
     let live = live();
+    let clock = clock();
     let id = use_datastore_id();
+    let archives = RwSignal::new(false);
     let fetch = Fetch::new(
         move || {
             live.follow(&[EventKind::Datastore, EventKind::Backup, EventKind::Restore]);
+            // The log grows.
+            if archives.get() {
+                clock.now.track();
+            }
             id.get()
         },
         |id| async move { service().datastore_get(id).await },
@@ -78,6 +91,7 @@ pub fn DatastorePage() -> impl IntoView {
         let id = id.get();
         fetch.data.with(|datastore| datastore.clone().filter(|datastore| Some(datastore.id) == id))
     });
+    Effect::new(move |_| archives.set(datastore.with(|datastore| datastore.as_ref().is_some_and(archives_logs))));
     provide_context(CurrentDatastore { datastore, fetch });
     let missing = Memo::new(move |_| {
         let unknown = fetch
@@ -123,6 +137,7 @@ fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
                     {move || datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore_state(datastore.status)))}
                     <span>{text(engine_of)}</span>
                     <span class="number">{text(address_of)}</span>
+                    {move || datastore.with(|datastore| datastore.as_ref().and_then(recoverable))}
                 </div>
             </div>
             {move || id.get().map(|id| view! { <BackUpNow id obstacle types primary=true /> })}
@@ -169,7 +184,10 @@ fn Tabs() -> impl IntoView {
     };
     view! {
         <nav class="tabs" aria-label="Datastore">
-            {tab("backups", "backup", "Backups")} {tab("restores", "restore", "Restores")} {tab("settings", "gear", "Settings")}
+            {tab("backups", "backup", "Backups")}
+            {tab("recovery", "waiting", "Recovery")}
+            {tab("restores", "restore", "Restores")}
+            {tab("settings", "gear", "Settings")}
         </nav>
     }
 }

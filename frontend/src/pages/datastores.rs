@@ -4,7 +4,7 @@ use domain::{Datastore, EventKind, format};
 use leptos::prelude::*;
 
 use super::PageHead;
-use crate::parts::datastore_row::DatastoreRow;
+use crate::parts::datastore_row::{DatastoreRow, archives_logs};
 use crate::parts::empty::Empty;
 use crate::parts::icon::Icon;
 use crate::parts::more::More;
@@ -14,6 +14,7 @@ use crate::parts::show::Show;
 use crate::parts::skeleton::SkeletonRows;
 use crate::parts::sort_header::{SortHeader, use_sort};
 use crate::state::address::{use_query, use_set_query};
+use crate::state::clock::clock;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::pages_of::{Listed, pages_of};
@@ -26,12 +27,17 @@ fn fits(datastore: &Datastore, search: &str) -> bool {
     search.to_lowercase().split_whitespace().all(|word| text.contains(word))
 }
 
+/// Up to when a datastore can be recovered.
+fn reached(datastore: &Datastore) -> Option<chrono::DateTime<chrono::Utc>> {
+    datastore.overview.recoverable_until.max(datastore.overview.last_good_backup_at)
+}
+
 /// Sorts by a column that the address names; unknown ones mean the name.
 fn sort(datastores: &mut [Datastore], column: &str, down: bool) {
     datastores.sort_by(|a, b| {
         let order = match column {
             "state" => a.status.cmp(&b.status),
-            "backup" => a.overview.last_good_backup_at.cmp(&b.overview.last_good_backup_at),
+            "backup" => reached(a).cmp(&reached(b)),
             "size" => a.overview.recent_sizes_bytes.last().cmp(&b.overview.recent_sizes_bytes.last()),
             // Without one comes last.
             "next" => {
@@ -49,10 +55,16 @@ fn sort(datastores: &mut [Datastore], column: &str, down: bool) {
 #[component]
 pub fn DatastoresPage() -> impl IntoView {
     let live = live();
+    let clock = clock();
     let pages = RwSignal::new(1u32);
+    let archives = RwSignal::new(false);
     let list = Fetch::new(
         move || {
             live.follow(&[EventKind::Datastore, EventKind::Backup, EventKind::Restore, EventKind::Schedule]);
+            // Logs grow.
+            if archives.get() {
+                clock.now.track();
+            }
             Some(pages.get())
         },
         |pages| {
@@ -61,6 +73,9 @@ pub fn DatastoresPage() -> impl IntoView {
             })
         },
     );
+    Effect::new(move |_| {
+        archives.set(list.data.with(|list| list.as_ref().is_some_and(|list| list.items.iter().any(archives_logs))));
+    });
     let empty = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| list.items.is_empty())));
     let filled = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| !list.items.is_empty())));
     view! {
@@ -158,7 +173,7 @@ fn List(list: RwSignal<Option<Listed<Datastore>>>, pages: RwSignal<u32>) -> impl
                         <tr role="row">
                             <SortHeader column="name" name="Datastore" sort=sorted />
                             <SortHeader column="state" name="State" sort=sorted />
-                            <SortHeader column="backup" name="Last good backup" sort=sorted />
+                            <SortHeader column="backup" name="Recoverable to" sort=sorted />
                             <SortHeader column="size" name="Size" sort=sorted />
                             <SortHeader column="next" name="Next run" sort=sorted />
                             <th role="columnheader" scope="col"><span class="hidden-text">"Action"</span></th>

@@ -1,22 +1,27 @@
 //! The form of a datastore's backup settings: where and how new backups are made, how long all are kept, and beside it what
 //! that would delete. Nothing is deleted before somebody has read how many and said yes.
 
+use domain::log_archive::LogArchivingStatus;
 use domain::retention::RetentionTotals;
-use domain::{BackupSettings, BackupType, Capabilities, Page, Storage};
+use domain::{BackupSettings, BackupType, Capabilities, EventKind, Page, Storage, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
 
 use super::field::{FieldErrors, FieldProblem, number_field};
+use super::job_state::archiving_state;
 use super::problem::Problem;
 use super::retention_fields::RetentionFields;
 use super::retention_preview::{RetentionPreview, backups};
 use super::save_and_delete::SaveAndDelete;
 use super::show::Show;
 use super::skeleton::SkeletonLines;
+use super::time::Ago;
 use crate::state::backup_draft::BackupDraft;
+use crate::state::clock::clock;
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;
+use crate::state::live::live;
 use crate::state::service::service;
 use crate::state::toasts::toasts;
 
@@ -107,6 +112,7 @@ fn Form(
         <form class="form-page" novalidate on:submit=submit>
             <div class="form">
                 <NewBackups draft errors storages capabilities />
+                <Archiving id draft errors capabilities />
                 <RetentionFields draft errors typed offers_logs=Signal::derive(move || capabilities.with(|known| known.point_in_time_recovery)) />
             </div>
             <RetentionPreview id typed changed />
@@ -155,7 +161,6 @@ fn NewBackups(
                 <Show when=move || increments.get()>
                     {number_field("Maximum chain length", "/maximum_chain_length", draft.chain, errors, "half", "", "Backups in a row that need each other, the full one included. Then an incremental backup becomes a full one.")}
                 </Show>
-                <Archiving draft errors capabilities />
             </div>
         </section>
     }
@@ -193,7 +198,24 @@ fn StorageField(draft: BackupDraft, errors: FieldErrors, storages: Fetch<Page<St
 
 /// The switch of log archiving, off with its reason where the datastore can't do it.
 #[component]
-fn Archiving(draft: BackupDraft, errors: FieldErrors, capabilities: Signal<Capabilities>) -> impl IntoView {
+fn Archiving(id: Uuid, draft: BackupDraft, errors: FieldErrors, capabilities: Signal<Capabilities>) -> impl IntoView {
+    let live = live();
+    let clock = clock();
+    let window = Fetch::new(
+        move || {
+            live.follow(&[EventKind::Datastore]);
+            if draft.archiving.get() {
+                clock.now.track();
+            }
+            Some(())
+        },
+        move |()| async move { service().recovery_window(id).await },
+    );
+    let status = Memo::new(move |_| {
+        window
+            .data
+            .with(|window| window.as_ref().map(|window| (window.log_archiving.clone(), window.latest_restorable_time)))
+    });
     let obstacle = Memo::new(move |_| {
         capabilities.with(|known| {
             let reason = known.point_in_time_recovery_reason.clone();
@@ -202,6 +224,11 @@ fn Archiving(draft: BackupDraft, errors: FieldErrors, capabilities: Signal<Capab
         })
     });
     view! {
+      <section class="panel section" aria-labelledby="section-archiving">
+        <header>
+            <h2 id="section-archiving">"Log archiving"</h2>
+            <p>"The server's log, stored as it is written: any moment between backups can be restored."</p>
+        </header>
         <div class="field">
             <div class="switch">
                 <label for="field-log_archiving">"Archive logs continuously"</label>
@@ -218,8 +245,17 @@ fn Archiving(draft: BackupDraft, errors: FieldErrors, capabilities: Signal<Capab
             </div>
             <FieldProblem pointer="/log_archiving" errors />
             <p class="hint" id="field-log_archiving-hint">
-                {move || obstacle.get().unwrap_or_else(|| "So that any moment between backups can be restored.".to_owned())}
+                {move || obstacle.get().unwrap_or_else(|| "A worker follows the log and stores what is new every 5 s: that much is lost at most when the server is lost. PostgreSQL holds back by a replication slot what is not archived yet, which takes room on its disk while the worker or the storage is away; MariaDB keeps its binary log as long as its own settings say. Instants can be chosen from the next full backup on.".to_owned())}
             </p>
         </div>
+        {move || status.get().filter(|(archiving, _)| archiving.status != LogArchivingStatus::Off).map(|(archiving, until)| view! {
+            <div class="head-line">
+                {archiving_state(archiving.status)}
+                {until.map(|at| view! { <span>"Recoverable to " <Ago at /></span> })}
+                {archiving.lag_bytes.filter(|lag| *lag > 0).map(|lag| view! { <span>{format::bytes(lag)} " not archived yet"</span> })}
+            </div>
+            {archiving.detail.clone().map(|detail| view! { <p class="small">{detail}</p> })}
+        })}
+      </section>
     }
 }

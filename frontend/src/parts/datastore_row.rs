@@ -1,5 +1,6 @@
 //! One datastore in the list: what it is, how it is, its last good backup, and the button that makes the next.
 
+use domain::log_archive::LogArchivingStatus;
 use domain::{BackupCreate, BackupType, Datastore, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -122,7 +123,43 @@ fn short_version(version: &str) -> &str {
     version.split([' ', '-']).next().unwrap_or(version)
 }
 
+/// Whether its log is being archived, so that what can be recovered changes by the second.
+pub fn archives_logs(datastore: &Datastore) -> bool {
+    datastore.overview.log_archiving != LogArchivingStatus::Off
+}
+
+/// Up to when its log can be recovered, and how sure that is; none where no log is archived.
+pub fn recoverable(datastore: &Datastore) -> Option<AnyView> {
+    let overview = &datastore.overview;
+    let word = match overview.log_archiving {
+        LogArchivingStatus::Off => return None,
+        LogArchivingStatus::Waiting => "Log archiving waits for a worker",
+        LogArchivingStatus::Retrying => "Log archiving is retrying",
+        LogArchivingStatus::Stopped => "Log archiving has stopped",
+        LogArchivingStatus::Archiving => "No full backup leads into the log yet",
+    };
+    // A log leads nowhere without a backup to replay it on.
+    let until = overview.recoverable_until.filter(|_| overview.last_good_backup_at.is_some());
+    let good = until.filter(|_| overview.log_archiving == LogArchivingStatus::Archiving);
+    let shown = match (good, until) {
+        (Some(at), _) => view! { <span class="state ok"><Icon name="done" /><span>"Recoverable to " <Ago at /></span></span> }.into_any(),
+        (None, until) => view! {
+            <span class="state warn"><Icon name="warning" /><span>{word}{until.map(|at| view! { ", recoverable to " <Ago at /> })}</span></span>
+        }
+        .into_any(),
+    };
+    Some(shown)
+}
+
 fn last_good(datastore: &Datastore) -> AnyView {
+    if let Some(shown) = recoverable(datastore) {
+        let (at, number) = (datastore.overview.last_good_backup_at, datastore.overview.last_good_backup_number);
+        return view! {
+            {shown}
+            <span class="cell-sub">{number.map(|number| format!("Backup {number}, "))} {at.map(|at| view! { <Ago at /> })}</span>
+        }
+        .into_any();
+    }
     match (datastore.overview.last_good_backup_at, datastore.overview.last_good_backup_number) {
         (Some(at), number) => view! {
             <Time at />
@@ -180,7 +217,7 @@ pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
                 </div>
             </td>
             <td role="cell" data-label="State">{of(|datastore| datastore_state(datastore.status))}</td>
-            <td role="cell" data-label="Last good backup">{of(last_good)}</td>
+            <td role="cell" data-label="Recoverable to">{of(last_good)}</td>
             <td role="cell" data-label="Size">{of(trend)}</td>
             <td role="cell" data-label="Next run">{of(next_run)}</td>
             <td role="cell" class="actions foot wide">

@@ -1,5 +1,6 @@
 //! States as people see them: a shape and a word, coloured besides.
 
+use domain::log_archive::LogArchivingStatus;
 use domain::{DatastoreStatus, JobStatus, RestoreStatus, RunStatus, ScheduleStatus};
 use leptos::prelude::*;
 
@@ -68,6 +69,17 @@ pub fn datastore_state(status: DatastoreStatus) -> AnyView {
         DatastoreStatus::Offline => state("bad", "power", "Offline"),
         DatastoreStatus::Restoring => state("busy", "running", "Restoring"),
         DatastoreStatus::Unknown => state("warn", "unknown", "Unknown"),
+    }
+}
+
+/// How the archiving of logs goes.
+pub fn archiving_state(status: LogArchivingStatus) -> AnyView {
+    match status {
+        LogArchivingStatus::Off => state("idle", "cancelled", "Off"),
+        LogArchivingStatus::Waiting => state("idle", "waiting", "Waiting for a worker"),
+        LogArchivingStatus::Archiving => state("ok", "done", "Archiving"),
+        LogArchivingStatus::Retrying => state("warn", "warning", "Retrying"),
+        LogArchivingStatus::Stopped => state("bad", "failed", "Stopped"),
     }
 }
 

@@ -1,7 +1,10 @@
-//! "Restore a backup": what it is, what would happen, and the typed name without which nothing happens.
+//! "Restore a backup": what it is, where it stops, what would happen, and the typed name without which nothing happens.
+
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use domain::{Backup, Datastore, RestoreCreate, RestoreTarget};
+use client::PlanQuery;
+use domain::{Backup, Datastore, RecoveryStop, RestoreCreate, RestorePlan, RestoreTarget, StopPosition, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -10,44 +13,108 @@ use super::dialog::Dialog;
 use super::icon::Icon;
 use super::problem::Problem;
 use super::restore_plan::PlanView;
+use super::restore_stop::{Choice, Opening, StopChoice, StopDraft};
 use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
 use crate::state::address::use_open_job;
-use crate::state::clock::{write_local, zone_name};
+use crate::state::clock::{clock, write_local, write_utc, zone_name};
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;
+use crate::state::instant::with_fraction;
 use crate::state::service::service;
 
+/// The plan follows what is typed once nothing was typed for so long.
+const PAUSE: Duration = Duration::from_millis(400);
+
+/// A stop in the words of requests.
+fn position_of(stop: &RecoveryStop) -> Option<&StopPosition> {
+    match stop {
+        RecoveryStop::Position { position } => Some(position),
+        _ => None,
+    }
+}
+
+fn query_of(choice: &Choice) -> Option<PlanQuery> {
+    match choice {
+        Choice::Exactly => Some(PlanQuery::default()),
+        Choice::Unclear => None,
+        Choice::To(stop) => Some(PlanQuery {
+            pitr_stop_time: stop.time_text(),
+            pitr_stop_position: position_of(stop).and_then(|position| serde_json::to_string(position).ok()),
+        }),
+    }
+}
+
 #[component]
-pub fn RestoreDialog(backup: Backup, datastore: Datastore, #[prop(into)] on_close: Callback<()>) -> impl IntoView {
+pub fn RestoreDialog(
+    backup: Backup,
+    datastore: Datastore,
+    #[prop(default = Opening::Exactly)] opening: Opening,
+    #[prop(into)] on_close: Callback<()>,
+) -> impl IntoView {
     let open_job = use_open_job();
     let id = backup.id;
     let taken = backup.started_at.unwrap_or(backup.created_at);
+    let draft = StopDraft::new(&backup, &datastore, opening);
+    let choice = Memo::new(move |_| draft.choice());
+    let wanted = Memo::new(move |_| choice.with(query_of));
+    let asked = RwSignal::new(wanted.get_untracked());
+    Effect::new(move |_| {
+        let query = wanted.get();
+        set_timeout(
+            move || {
+                // Left meanwhile, or typed on.
+                if wanted.try_get_untracked().is_some_and(|now| now == query) {
+                    asked.set(query);
+                }
+            },
+            PAUSE,
+        );
+    });
     let plan = Fetch::new(
-        move || Some(id),
-        |id| async move { service().backup_restore_plan(id, &client::PlanQuery::default()).await },
+        move || asked.get(),
+        move |query| async move {
+            let plan = service().backup_restore_plan(id, &query).await?;
+            Ok((query, plan))
+        },
     );
+    // What is shown may be the plan of what was chosen before.
+    let is_current = Memo::new(move |_| {
+        plan.data
+            .with(|plan| wanted.with(|wanted| plan.as_ref().is_some_and(|(query, _)| Some(query) == wanted.as_ref())))
+    });
     let typed = RwSignal::new(String::new());
     let failure = RwSignal::new(None::<Failure>);
     let sending = RwSignal::new(false);
     let name = StoredValue::new(datastore.name.clone());
     let matches = Memo::new(move |_| typed.with(|typed| name.with_value(|name| typed == name)));
-    let possible =
-        Memo::new(move |_| plan.data.with(|plan| plan.as_ref().is_some_and(|plan| plan.obstacles.is_empty())));
+    let possible = Memo::new(move |_| {
+        let is_free = |(_, plan): &(PlanQuery, RestorePlan)| plan.obstacles.is_empty();
+        is_current.get()
+            && plan.failure.with(Option::is_none)
+            && plan.data.with(|plan| plan.as_ref().is_some_and(is_free))
+    });
     let ready = move || matches.get() && possible.get() && !sending.get();
 
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
-        if !ready() {
+        if !untrack(ready) {
             return;
         }
+        let stop = match choice.get_untracked() {
+            Choice::To(stop) => Some(stop),
+            _ => None,
+        };
         sending.set(true);
         failure.set(None);
         let body = RestoreCreate {
             target: RestoreTarget::InPlace,
-            pitr_stop_time: None,
-            pitr_stop_position: None,
+            pitr_stop_time: stop.as_ref().and_then(RecoveryStop::time_text),
+            pitr_stop_position: stop
+                .as_ref()
+                .and_then(position_of)
+                .and_then(|position| serde_json::to_value(position).ok()),
             confirm: Some(typed.get_untracked()),
             restore_configuration: false,
         };
@@ -64,6 +131,7 @@ pub fn RestoreDialog(backup: Backup, datastore: Datastore, #[prop(into)] on_clos
             }
         });
     };
+    let none = move || wanted.with(Option::is_none);
     view! {
         <Dialog title="Restore a backup" on_close>
             <form novalidate on:submit=submit>
@@ -78,21 +146,28 @@ pub fn RestoreDialog(backup: Backup, datastore: Datastore, #[prop(into)] on_clos
                             <div><dt>"Taken"</dt> <dd><Time at=taken /></dd></div>
                         </dl>
                     </section>
-                    <section>
-                        <h3>"Restore settings"</h3>
-                        <PointInTime datastore=datastore.clone() />
-                    </section>
-                    <section>
+                    {draft.is_offered.then(|| view! {
+                        <section>
+                            <h3>"Restore settings"</h3>
+                            <StopChoice draft backup=backup.clone() />
+                        </section>
+                    })}
+                    <section aria-busy=move || (!is_current.get() && !none()).to_string()>
                         <h3>"Plan"</h3>
-                        {move || plan.data.get().map(|plan| view! { <PlanView plan /> })}
-                        {move || plan.failure.get().map(|failure| view! { <Problem failure retry=Callback::new(move |()| plan.reload()) /> })}
-                        <Show when=move || plan.slow.get() && plan.data.with(Option::is_none)>
-                            <SkeletonLines lines=5 />
+                        <Show when=none>
+                            <p class="muted">"Shown once it is clear where the restore stops."</p>
                         </Show>
+                        <div class:stale=move || !is_current.get() hidden=none>
+                            {move || plan.failure.get().is_none().then(|| plan.data.get()).flatten().map(|(_, plan)| view! { <PlanView plan /> })}
+                            {move || plan.failure.get().map(|failure| view! { <Problem failure retry=Callback::new(move |()| plan.reload()) /> })}
+                            <Show when=move || plan.slow.get() && plan.data.with(Option::is_none)>
+                                <SkeletonLines lines=5 />
+                            </Show>
+                        </div>
                     </section>
                 </div>
                 <footer class="dialog-foot">
-                    <Warning name=datastore.name.clone() taken />
+                    <Warning name=datastore.name.clone() number=backup.number taken draft choice />
                     {move || failure.get().map(|failure| view! { <Problem failure /> })}
                     <div class="field">
                         <label for="restore-confirm">"Type " <b>{datastore.name.clone()}</b> " to confirm"</label>
@@ -116,39 +191,69 @@ pub fn RestoreDialog(backup: Backup, datastore: Datastore, #[prop(into)] on_clos
     }
 }
 
-/// The switch of point-in-time recovery, off with its reason where the datastore can't do it.
-#[component]
-fn PointInTime(datastore: Datastore) -> impl IntoView {
-    let capabilities = datastore.capabilities;
-    let reason = capabilities
-        .point_in_time_recovery_reason
-        .unwrap_or_else(|| "This datastore has no archived logs to replay.".to_owned());
-    view! {
-        <div class="switch">
-            <label for="restore-pitr">"Use point in time recovery"</label>
-            <input id="restore-pitr" type="checkbox" role="switch" disabled=true aria-describedby="restore-pitr-reason" />
-        </div>
-        <p id="restore-pitr-reason" class="small muted">{reason}</p>
-    }
-}
-
 /// The yellow box: worded as people know it, with the instant in UTC and in their zone.
 #[component]
-fn Warning(name: String, taken: DateTime<Utc>) -> impl IntoView {
-    let utc = taken.format("%d/%m/%Y %H:%M UTC").to_string();
+fn Warning(name: String, number: i64, taken: DateTime<Utc>, draft: StopDraft, choice: Memo<Choice>) -> impl IntoView {
+    let clock = clock();
+    let created = taken.format("%d/%m/%Y %H:%M UTC").to_string();
+    // What is restored, the instant from which on everything is lost, and how to speak of it.
+    let since = if draft.whole { "from that second on" } else { "after that instant" };
+    let told = move || {
+        let (at, how, lost) = match choice.get() {
+            Choice::Exactly | Choice::Unclear => return (None, String::new(), ""),
+            Choice::To(RecoveryStop::Time { at }) => (Some(at), "replay the log up to ".to_owned(), since),
+            Choice::To(RecoveryStop::Latest) => {
+                let end = draft.reach.with(|reach| reach.as_ref().map(|reach| reach.to));
+                (end, "replay all of the archived log, which reaches to ".to_owned(), "after its end")
+            }
+            Choice::To(RecoveryStop::Position { .. }) => {
+                let entry = draft.entry.get_value();
+                let transaction = entry.as_ref().map(|entry| entry.transaction.clone()).unwrap_or_default();
+                let how = format!("replay the log to just before transaction {transaction}, committed at ");
+                (entry.map(|entry| entry.committed_at), how, "from that place on")
+            }
+        };
+        (at, how, lost)
+    };
+    let ago = move |at: DateTime<Utc>| {
+        let seconds = (clock.second.get() - at).num_milliseconds() as f64 / 1000.0;
+        format!("{} ago", format::duration(seconds.max(0.0)))
+    };
+    let kept = StoredValue::new(name);
     view! {
         <div class="going" role="group" aria-labelledby="restore-going">
             <Icon name="warning" />
             <div>
                 <h3 id="restore-going">"You are going to restore a backup"</h3>
-                <p>
-                    "You are about to restore a backup created on " <b class="nowrap">{utc}</b>
-                    ". This process will completely overwrite your current data and all changes since your last backup will be lost."
-                </p>
-                <p class="small">
-                    "In your zone: " <span class="nowrap">{write_local(taken)} " " {zone_name(taken)}</span> ". The replaced data of "
-                    <b>{name}</b> " is kept for " {domain::restore::UNDO_HOURS} " hours, so that it can be put back."
-                </p>
+                {move || match (told(), choice.with(|choice| *choice == Choice::Unclear)) {
+                    (_, true) => view! { <p>"Choose where the restore stops: an instant that the archived log holds, or the latest."</p> }.into_any(),
+                    ((Some(at), how, lost), _) => {
+                        let utc = with_fraction(write_utc(at), at);
+                        let local = with_fraction(write_local(at), at);
+                        view! {
+                            <p>
+                                "You are about to restore backup " {number} " and " {how} <b class="nowrap">{utc} " UTC"</b> ", "
+                                <span class="nowrap">{move || ago(at)}</span>
+                                ". This process will completely overwrite your current data, and everything committed " {lost} " will be lost."
+                            </p>
+                            <p class="small">
+                                "In your zone: " <span class="nowrap">{local} " " {zone_name(at)}</span>
+                                ". The log after it stays archived: a later restore can go there as long as retention keeps it. The replaced data of "
+                                <b>{kept.get_value()}</b> " is kept for " {domain::restore::UNDO_HOURS} " hours, so that it can be put back."
+                            </p>
+                        }.into_any()
+                    }
+                    _ => view! {
+                        <p>
+                            "You are about to restore a backup created on " <b class="nowrap">{created.clone()}</b>
+                            ". This process will completely overwrite your current data and all changes since your last backup will be lost."
+                        </p>
+                        <p class="small">
+                            "In your zone: " <span class="nowrap">{write_local(taken)} " " {zone_name(taken)}</span> ". The replaced data of "
+                            <b>{kept.get_value()}</b> " is kept for " {domain::restore::UNDO_HOURS} " hours, so that it can be put back."
+                        </p>
+                    }.into_any(),
+                }}
             </div>
         </div>
     }

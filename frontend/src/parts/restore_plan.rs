@@ -4,6 +4,7 @@ use domain::{RestorePlan, format};
 use leptos::prelude::*;
 
 use super::icon::Icon;
+use crate::state::chain::listed;
 
 /// What the restore would do, in numbers.
 fn figures(plan: &RestorePlan) -> AnyView {
@@ -11,8 +12,22 @@ fn figures(plan: &RestorePlan) -> AnyView {
         Some(seconds) => format!("about {}", format::duration(seconds as f64)),
         None => "not known before the first restore".to_owned(),
     };
+    let backups = match plan.chain.as_slice() {
+        [full, increments @ ..] if !increments.is_empty() => {
+            let word = if increments.len() == 1 { "increment" } else { "increments" };
+            Some(format!("Backup {full} with {word} {}", listed(increments)))
+        }
+        [only] => Some(format!("Backup {only}")),
+        _ => None,
+    };
+    let logs = (plan.log_segments > 0).then(|| {
+        let word = if plan.log_segments == 1 { "segment" } else { "segments" };
+        format!("Replays {} log {word}, {}", plan.log_segments, format::bytes(plan.log_bytes))
+    });
     view! {
         <dl class="plan">
+            {backups.map(|backups| view! { <dt>"Restored from"</dt> <dd>{backups}</dd> })}
+            {logs.map(|logs| view! { <dt>"Log"</dt> <dd>{logs}</dd> })}
             <dt>"Read from the storage"</dt> <dd>{format::bytes(plan.fetch_bytes)}</dd>
             <dt>"Unpacked"</dt> <dd>{format::bytes(plan.unpacked_bytes)}</dd>
             <dt>"Disk space"</dt>

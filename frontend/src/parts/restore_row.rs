@@ -1,6 +1,7 @@
 //! One restore in the history: outcome, phase, downtime, and the way back while there is one.
 
-use domain::{Restore, RestorePhase, RestoreStatus, RestoreTarget, format};
+use chrono::{DateTime, Utc};
+use domain::{Restore, RestorePhase, RestoreStatus, RestoreTarget, StopPosition, format};
 use leptos::prelude::*;
 
 use super::icon::Icon;
@@ -9,6 +10,7 @@ use super::running_job::RunningJob;
 use super::time::{Time, time_or_dash};
 use crate::state::address::use_open_job;
 use crate::state::clock::clock;
+use crate::state::instant::with_fraction;
 use crate::state::job_watch::phase_title;
 
 fn outcome(restore: &Restore) -> AnyView {
@@ -26,6 +28,37 @@ fn phase(restore: &Restore) -> String {
     match restore.phase {
         RestorePhase::Done => "Done".into(),
         phase => phase_title(phase.as_str()),
+    }
+}
+
+/// Where the replay of logs was to stop, and where it did.
+fn stop(restore: &Restore) -> AnyView {
+    let time = restore.pitr_stop_time.as_deref().map(|time| match time.parse::<DateTime<Utc>>() {
+        Ok(at) => view! { "to " <Time at /> {with_fraction(String::new(), at)} }.into_any(),
+        Err(_) => "to the latest".into_any(),
+    });
+    let position = restore.pitr_stop_position.as_ref().map(|position| format!("to {}", words(position)));
+    let reached = restore.reached_position.clone().map(|position| format!("Reached {position}"));
+    let commit = restore.reached_commit_at;
+    view! {
+        {time.map(|time| view! { <span class="cell-sub">{time}</span> })}
+        {position.map(|position| view! { <span class="cell-sub">{position}</span> })}
+        {(reached.is_some() || commit.is_some()).then(|| view! {
+            <span class="cell-sub">{reached}{commit.map(|at| view! { ", last commit " <Time at /> })}</span>
+        })}
+    }
+    .into_any()
+}
+
+/// A place in the log in words.
+fn words(position: &StopPosition) -> String {
+    let side = |before: bool| if before { "just before " } else { "" };
+    match position {
+        StopPosition::Lsn { lsn, before } => format!("{}LSN {lsn}", side(*before)),
+        StopPosition::Xid { xid, before } => format!("{}transaction {xid}", side(*before)),
+        StopPosition::Name { name } => format!("restore point {name}"),
+        StopPosition::Gtid { gtid, before } => format!("{}transaction {gtid}", side(*before)),
+        StopPosition::File { file, position } => format!("{file}:{position}"),
     }
 }
 
@@ -54,6 +87,7 @@ pub fn RestoreRow(restore: Memo<Option<Restore>>, undo: RwSignal<Option<Restore>
             <td role="cell" data-label="Backup" class="lead">
                 <span class="strong number">{number}</span>
                 <span class="cell-sub">{of(target)}</span>
+                {of(stop)}
             </td>
             <td role="cell" data-label="Outcome">{of(outcome)}</td>
             <td role="cell" data-label="Phase">{of(|restore| phase(restore).into_any())}</td>
