@@ -41,7 +41,6 @@ async fn settings_that_cannot_work_are_refused_with_their_field() {
     for (field, value) in [
         ("/compression_level", json!(0)),
         ("/maximum_chain_length", json!(0)),
-        ("/log_archiving", json!(true)),
         ("/storage_id", json!("018f0000-0000-7000-8000-000000000000")),
         ("/retention/keep_last", json!(0)),
         ("/retention/keep_days", json!(4_000_000)),
