@@ -10,6 +10,8 @@ interface Mistake {
   /** The server's clock in milliseconds. */
   clock: string;
   mistake: string;
+  /** How the log tells of it: PostgreSQL's holds no names. */
+  told: RegExp;
   read: string;
 }
 
@@ -19,6 +21,7 @@ const mistakes: Record<string, Mistake> = {
     prepare: "drop table if exists regretted; create table regretted as select n from generate_series(1, 500) n;",
     clock: "select floor(extract(epoch from clock_timestamp()) * 1000)",
     mistake: "drop table regretted;",
+    told: /Dropped, truncated or rewrote 1 relation/,
     read: "select count(*) from regretted",
   },
   MariaDB: {
@@ -26,6 +29,7 @@ const mistakes: Record<string, Mistake> = {
     prepare: "drop table if exists regretted; create table regretted as select seq as n from seq_1_to_500;",
     clock: "select floor(unix_timestamp(now(6)) * 1000)",
     mistake: "drop table regretted;",
+    told: /drop table.*regretted/i,
     read: "select count(*) from regretted",
   },
 };
@@ -39,13 +43,11 @@ async function restoreFromDialog(page: Page, name: string) {
   await expectJobDone(page);
 }
 
-for (const [engine, { database, prepare, clock, mistake, read }] of Object.entries(mistakes)) {
+for (const [engine, { database, prepare, clock, mistake, told, read }] of Object.entries(mistakes)) {
   test(`${engine}: a dropped table comes back from just before the drop, and from an instant`, async ({ page, request }) => {
     test.setTimeout(400_000);
     const { name, run } = database();
     const id = await datastoreId(request, name);
-    const { capabilities } = (await (await request.get(`/api/v1/datastores/${id}`)).json()) as { capabilities: { point_in_time_recovery: boolean; point_in_time_recovery_reason: string } };
-    test.skip(!capabilities.point_in_time_recovery, capabilities.point_in_time_recovery_reason);
 
     // Switched on as a person does.
     await page.goto(`/datastores/${id}/settings`);
@@ -71,10 +73,9 @@ for (const [engine, { database, prepare, clock, mistake, read }] of Object.entri
     await expect.poll(reached, { timeout: jobTimeout }).toBeGreaterThan(after);
 
     await page.goto(`/datastores/${id}/recovery`);
-    // PostgreSQL's log names files, not tables: the last that was dropped is the one that is regretted.
-    const drop = page.getByRole("table", { name: "Changes" }).getByRole("row").filter({ hasText: /drop/i }).last();
     await page.getByLabel("To", { exact: true }).fill(new Date(after + 1000).toLocaleString("sv-SE", { timeZone: "Europe/Berlin" }).replace(" ", "T").replace(/:00$/, ":01"));
     await page.getByRole("button", { name: "Find changes" }).click();
+    const drop = page.getByRole("table", { name: "Changes" }).getByRole("row").filter({ hasText: told }).last();
     await expect(drop).toBeVisible({ timeout: jobTimeout });
     await drop.getByRole("button", { name: /^Restore to just before/ }).click();
     await restoreFromDialog(page, name);

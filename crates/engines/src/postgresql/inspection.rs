@@ -133,13 +133,12 @@ async fn against_logs(datastore: &DatastoreAccess, server: &Server, may_back_up:
     }
     let others = server.slots.iter().filter(|name| **name != slot::name_of(datastore)).count();
     if others >= server.max_replication_slots as usize {
-        let wanted = others + 2;
         let detail = format!(
             "All {} replication slots of the server are taken; archiving its log takes one. Restart the server after the \
              change.",
             server.max_replication_slots
         );
-        let remedy = format!("ALTER SYSTEM SET max_replication_slots = {wanted};");
+        let remedy = format!("ALTER SYSTEM SET max_replication_slots = {};", others + 10);
         problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy));
     }
     if server.max_wal_senders == 1 {

@@ -39,7 +39,8 @@ pub(super) struct Receiver {
     child: Child,
     datastore: DatastoreAccess,
     directory: PathBuf,
-    /// Shows the open segment under its own name, for `pg_waldump`.
+    /// Holds links to the segments under their own names, for `pg_waldump`, and for whoever reads the open one while the tool
+    /// gives it another name.
     view: PathBuf,
     /// Programs of exactly the server's version.
     programs: PathBuf,
@@ -170,8 +171,10 @@ impl Receiver {
             let bytes = if is_open {
                 let here = length_without_zeros(&path).map_err(EngineError::file("reading the received log", &path))?;
                 self.has_caught_up |= start + here + SLACK >= self.confirmed_before;
-                // Zeros are as good as what is not there: a restore fills the segment with them.
-                here.min(confirmed.saturating_sub(start))
+                // A record may end with zeros. More of them are what is not there yet: a receiver that was started again writes
+                // the segment anew, and has confirmed more than that.
+                let confirmed = confirmed.saturating_sub(start);
+                if here + SLACK >= confirmed { confirmed } else { here }
             } else {
                 size
             };
@@ -195,15 +198,12 @@ impl Receiver {
     async fn find_commits(&mut self, size: u64, changed: &[SegmentName]) -> Result<(), EngineError> {
         let Some((&newest, seen)) = self.files.iter().next_back() else { return Ok(()) };
         let arrived = newest.start(size) + seen.bytes;
-        let of_timeline = self.files.keys().filter(|segment| segment.timeline == newest.timeline);
-        let oldest = of_timeline.clone().next().map_or(0, |segment| segment.start(size));
+        let mut of_timeline = self.files.keys().filter(|segment| segment.timeline == newest.timeline);
+        let oldest = of_timeline.next().map_or(0, |segment| segment.start(size));
         let start = self.searched.max(oldest);
         if arrived <= start {
             return Ok(());
         }
-        let shown: Vec<(SegmentName, bool)> =
-            of_timeline.filter_map(|segment| Some((*segment, !self.files.get(segment)?.closed))).collect();
-        self.show(&shown)?;
         let mut found = Vec::new();
         let span = Span {
             programs: &self.programs,
@@ -236,15 +236,21 @@ impl Receiver {
         Ok(())
     }
 
-    /// Shows the segments under their own names.
-    fn show(&self, segments: &[(SegmentName, bool)]) -> Result<(), EngineError> {
+    /// Links the segments of the newest timeline under their own names.
+    fn show(&self) -> Result<(), EngineError> {
         let failed = || EngineError::file("showing the received log", &self.view);
         for entry in fs::read_dir(&self.view).map_err(failed())? {
             fs::remove_file(entry.map_err(failed())?.path()).map_err(failed())?;
         }
-        for (segment, is_open) in segments {
-            std::os::unix::fs::symlink(self.path_of(*segment, *is_open), self.view.join(segment.to_string()))
-                .map_err(failed())?;
+        let newest = self.files.keys().next_back().map_or(0, |segment| segment.timeline);
+        for (segment, seen) in self.files.iter().filter(|(segment, _)| segment.timeline == newest) {
+            let link = |is_open| fs::hard_link(self.path_of(*segment, is_open), self.view.join(segment.to_string()));
+            match link(!seen.closed) {
+                // It was closed just now.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => link(false),
+                linked => linked,
+            }
+            .map_err(failed())?;
         }
         Ok(())
     }
@@ -295,7 +301,10 @@ impl LogReceiver for Receiver {
         }
         let size = state.segment_bytes;
         let changed = self.take_in(&state)?;
-        self.find_commits(size, &changed).await?;
+        if !changed.is_empty() {
+            self.show()?;
+            self.find_commits(size, &changed).await?;
+        }
         let mut files = Vec::new();
         for segment in changed {
             let Some(seen) = self.files.get(&segment).cloned() else { continue };
@@ -305,7 +314,7 @@ impl LogReceiver for Receiver {
                 gap_before,
                 stream,
                 name: segment.to_string(),
-                path: self.path_of(segment, !seen.closed),
+                path: if seen.closed { self.path_of(segment, false) } else { self.view.join(segment.to_string()) },
                 start,
                 bytes: seen.bytes,
                 closed: seen.closed,

@@ -43,7 +43,8 @@ pub(super) async fn replay(staging: &Staging, replay: &LogReplay) -> Result<Reac
         format!("recovery_target_timeline={}", name.timeline),
         "recovery_target_action=promote".to_owned(),
         "timezone=UTC".to_owned(),
-        "log_timezone=UTC".to_owned(),
+        // What the log of a recovery tells of times depends on both.
+        "datestyle=ISO, YMD".to_owned(),
     ]);
     let progress = |log: &str| {
         let restored = log.lines().filter(|line| line.contains("restored log file")).count() as u64;

@@ -184,3 +184,29 @@ async fn an_older_server_refuses_increments_and_keeps_no_manifest() {
         other => panic!("{:?}", other.map(|made| made.facts)),
     }
 }
+
+/// The log is replayed on joined increments as on a full backup.
+#[tokio::test]
+async fn log_is_replayed_on_joined_increments() {
+    let server = server();
+    let mut archive = crate::logs::Archive::new();
+    let mut receiver = archive.receiver(&access(&server)).await.unwrap();
+    archive.catch_up(receiver.as_mut()).await;
+    write(&server, 1);
+    let full = back_up_on(&server, None).await.unwrap();
+    write(&server, 10_001);
+    let first = increment(&server, &full).await.unwrap();
+    write(&server, 20_001);
+    server.sql("select pg_switch_wal(); create table later ()").unwrap();
+    archive.catch_up(receiver.as_mut()).await;
+
+    let links = unpacked(&server, &[&full, &first]).await;
+    let joined = staging(&server, &first.facts, &Log::default());
+    driver().join(&joined, &links).await.unwrap();
+    driver().prepare(&joined).await.unwrap();
+    let replay = crate::logs::beside(&joined, &archive, first.facts.log_start.as_ref().unwrap().position);
+    let reached = driver().replay(&joined, &replay).await.unwrap();
+    let last = archive.segments.values().filter_map(|segment| segment.last_commit_at).max();
+    assert_eq!(reached.last_commit_at, last);
+    assert!(probe(&joined).await.unwrap().summary.contains("2 tables"));
+}

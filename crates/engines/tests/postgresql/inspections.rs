@@ -196,3 +196,24 @@ async fn settings_that_stand_in_the_way_are_named() {
     server.restart().unwrap();
     assert!(can_back_up(&inspect(&access(&server)).await));
 }
+
+#[tokio::test]
+async fn f56_what_archiving_the_log_lacks_is_told_with_its_statement_which_works() {
+    let server =
+        Postgres::builder().setting("max_wal_senders", "1").setting("max_replication_slots", "0").start().unwrap();
+    let inspection = inspect(&access(&server)).await;
+    assert!(!inspection.capabilities.point_in_time_recovery);
+    assert!(inspection.capabilities.point_in_time_recovery_reason.unwrap().contains("replication slots"));
+    let remedies: Vec<_> = inspection.findings.iter().filter_map(|finding| finding.remedy.clone()).collect();
+    assert_eq!(
+        remedies,
+        ["ALTER SYSTEM SET max_replication_slots = 10;", "ALTER SYSTEM SET max_wal_senders = 10;"],
+        "{:#?}",
+        inspection.findings
+    );
+    for remedy in remedies {
+        server.sql(&remedy).unwrap();
+    }
+    server.restart().unwrap();
+    assert!(inspect(&access(&server)).await.capabilities.point_in_time_recovery);
+}

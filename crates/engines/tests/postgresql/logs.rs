@@ -120,14 +120,7 @@ impl Copies {
     pub fn make(&self, server: &Postgres, stored: &Stored, archive: &Archive) -> (Staging, LogReplay) {
         let staging = staging(server, &stored.facts, &Log::default());
         copy_tree(&self.template.directory, &staging.directory);
-        let directory = staging.directory.with_file_name(format!(".holdfast-{}-logs", Uuid::now_v7()));
-        fs::create_dir(&directory).unwrap();
-        let segments = archive.from(self.position);
-        for segment in &segments {
-            fs::copy(archive.path_of(&segment.name), directory.join(&segment.name)).unwrap();
-        }
-        own_all(&directory, staging.owner.uid, staging.owner.gid);
-        let replay = LogReplay { directory, segments, stop: RecoveryStop::Latest, progress: Arc::new(|_| {}) };
+        let replay = beside(&staging, archive, self.position);
         (staging, replay)
     }
 
@@ -145,7 +138,19 @@ impl Copies {
     }
 }
 
-pub fn own_all(path: &Path, uid: u32, gid: u32) {
+/// The archived log from a position on, in a directory beside a staging directory.
+pub fn beside(staging: &Staging, archive: &Archive, position: u64) -> LogReplay {
+    let directory = staging.directory.with_file_name(format!(".holdfast-{}-logs", Uuid::now_v7()));
+    fs::create_dir(&directory).unwrap();
+    let segments = archive.from(position);
+    for segment in &segments {
+        fs::copy(archive.path_of(&segment.name), directory.join(&segment.name)).unwrap();
+    }
+    own_all(&directory, staging.owner.uid, staging.owner.gid);
+    LogReplay { directory, segments, stop: RecoveryStop::Latest, progress: Arc::new(|_| {}) }
+}
+
+fn own_all(path: &Path, uid: u32, gid: u32) {
     chown(path, Some(uid), Some(gid)).unwrap();
     if path.is_dir() {
         for entry in fs::read_dir(path).unwrap() {
