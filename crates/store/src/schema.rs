@@ -153,6 +153,7 @@ diesel::table! {
         error_detail -> Nullable<Text>,
         incarnation -> Nullable<Text>,
         complete_until -> Nullable<BigInt>,
+        is_based -> Bool,
         lag_bytes -> Nullable<BigInt>,
         warnings -> Text,
         updated_at -> BigInt,

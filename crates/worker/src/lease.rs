@@ -8,7 +8,7 @@ use client::{Client, ClientError};
 use domain::assignment::Heartbeat;
 use domain::job::HEARTBEAT_SECONDS;
 use domain::log_archive::SuspendArchiving;
-use domain::{ErrorCode, JobError, Progress};
+use domain::{ErrorCode, JobError, LogSegment, Progress};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -134,6 +134,23 @@ impl Lease {
                 false
             }
         }
+    }
+
+    /// A segment of log as it is archived by now; none when the catalog no longer has it.
+    ///
+    /// # Errors
+    /// When the control plane can't be asked.
+    pub async fn archived_segment(
+        &self,
+        datastore: Uuid,
+        segment: &LogSegment,
+    ) -> Result<Option<LogSegment>, JobError> {
+        let asked = self.shared.client.worker_log_segments(datastore).await;
+        let segments = asked.map_err(|error| {
+            let code = error.code().unwrap_or(ErrorCode::DatabaseUnavailable);
+            JobError::new(code, crate::context::describe(&error))
+        })?;
+        Ok(segments.into_iter().find(|of| of.incarnation == segment.incarnation && of.name == segment.name))
     }
 
     /// Makes sure, by asking, that the job is still this attempt's: called right before what can't be taken back.

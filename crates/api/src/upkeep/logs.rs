@@ -75,7 +75,10 @@ pub(super) async fn ask_for_backups(state: &State, memory: &mut LogMemory) {
 }
 
 fn begin_if_wanted(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option<Backup>, StoreError> {
-    if !wants_backup(&store.recovery_facts(id)?, now) {
+    let facts = store.recovery_facts(id)?;
+    let is_based = leads_into_log(&facts);
+    store.log_archiver_based(id, is_based, now)?;
+    if is_based || !may_begin(&facts, now) {
         return Ok(None);
     }
     let Some(method) = store.datastore_get(id, now)?.capabilities.methods.first().map(|method| method.method) else {
@@ -88,18 +91,20 @@ fn begin_if_wanted(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option
     }
 }
 
-/// Whether log is archived now and no backup leads into it.
-fn wants_backup(facts: &RecoveryFacts, now: DateTime<Utc>) -> bool {
-    let RecoveryFacts { backups, segments, missing, frontier, archiving, branches } = facts;
-    let Some(frontier) = frontier.as_ref().filter(|_| archiving.status == LogArchivingStatus::Archiving) else {
-        return false;
-    };
-    let is_fresh = |from: DateTime<Utc>| now - from < REST_AFTER_RESTORE;
-    if branches.iter().any(|branch| branch.is_current && branch.restore_id.is_some() && is_fresh(branch.from)) {
-        return false;
-    }
+/// Whether a backup leads into the archived log, up to its end.
+fn leads_into_log(facts: &RecoveryFacts) -> bool {
+    let RecoveryFacts { backups, segments, missing, frontier, .. } = facts;
+    let Some(frontier) = frontier else { return false };
     let (windows, _) = windows(backups, segments, missing, Some(frontier));
-    !windows.iter().any(|window| window.to >= frontier.complete_until)
+    windows.iter().any(|window| window.to >= frontier.complete_until)
+}
+
+/// Whether log is archived now, and nothing was restored just before.
+fn may_begin(facts: &RecoveryFacts, now: DateTime<Utc>) -> bool {
+    let is_fresh = |from: DateTime<Utc>| now - from < REST_AFTER_RESTORE;
+    let was_restored =
+        facts.branches.iter().any(|branch| branch.is_current && branch.restore_id.is_some() && is_fresh(branch.from));
+    facts.frontier.is_some() && facts.archiving.status == LogArchivingStatus::Archiving && !was_restored
 }
 
 #[cfg(test)]
@@ -148,15 +153,15 @@ mod tests {
     #[test]
     fn a_backup_is_asked_for_where_none_leads_into_the_log() {
         let now = now();
-        assert!(!wants_backup(&facts(now), now));
+        assert!(leads_into_log(&facts(now)));
         let mut alone = facts(now);
         alone.backups[0].point.position = 11;
-        assert!(wants_backup(&alone, now));
+        assert!(!leads_into_log(&alone) && may_begin(&alone, now));
         let mut restored = alone.clone();
         restored.branches[0].restore_id = Some(Uuid::nil());
-        assert!(!wants_backup(&restored, now), "it may be undone");
-        assert!(wants_backup(&restored, now + TimeDelta::minutes(3)));
+        assert!(!may_begin(&restored, now), "it may be undone");
+        assert!(may_begin(&restored, now + TimeDelta::minutes(3)));
         alone.archiving.status = LogArchivingStatus::Retrying;
-        assert!(!wants_backup(&alone, now), "nothing is archived");
+        assert!(!may_begin(&alone, now), "nothing is archived");
     }
 }

@@ -34,7 +34,7 @@ impl SegmentName {
 
     /// The position of its first byte where segments have `size` bytes.
     pub(super) fn start(self, size: u64) -> u64 {
-        u64::from(self.high) << 32 | u64::from(self.low) * size
+        (u64::from(self.high) << 32) | (u64::from(self.low) * size)
     }
 }
 

@@ -225,9 +225,9 @@ impl Receiver {
         self.searched = start.max(arrived.saturating_sub(OVERLAP));
         for (position, end, at) in found {
             self.searched = self.searched.max(end);
-            let of_timeline = changed.iter().filter(|segment| segment.timeline == newest.timeline);
+            let mut of_timeline = changed.iter().filter(|segment| segment.timeline == newest.timeline);
             let holder =
-                of_timeline.clone().find(|segment| position < segment.start(size) + size).or(of_timeline.last());
+                of_timeline.clone().find(|segment| position < segment.start(size) + size).or(of_timeline.next_back());
             if let Some(seen) = holder.and_then(|segment| self.files.get_mut(segment)) {
                 seen.first_commit_at.get_or_insert(at);
                 seen.last_commit_at = seen.last_commit_at.max(Some(at));

@@ -35,6 +35,7 @@ pub struct ArchiverRow {
     pub error_detail: Option<String>,
     pub incarnation: Option<String>,
     pub complete_until: Option<i64>,
+    pub is_based: bool,
     pub lag_bytes: Option<i64>,
     pub warnings: String,
     pub updated_at: i64,
@@ -83,6 +84,7 @@ pub fn begin(transaction: &mut Transaction<'_>, datastore: &str) -> Result<(), S
         error_detail: None,
         incarnation: None,
         complete_until: None,
+        is_based: false,
         lag_bytes: None,
         warnings: "[]".to_owned(),
         updated_at: micros(transaction.now),
@@ -140,6 +142,21 @@ impl Store {
         self.read(|connection| {
             let ids: Vec<String> = log_archivers::table.select(log_archivers::datastore_id).load(connection)?;
             ids.iter().map(|id| uuid("log_archivers.datastore_id", id)).collect()
+        })
+    }
+
+    /// Notes whether a backup leads into the log that is archived now, up to its end.
+    pub fn log_archiver_based(&self, datastore_id: Uuid, is_based: bool, now: DateTime<Utc>) -> Result<(), StoreError> {
+        let changed = log_archivers::table.find(datastore_id.to_string()).filter(log_archivers::is_based.ne(is_based));
+        if self.read(|connection| Ok(changed.clone().count().get_result::<i64>(connection)?))? == 0 {
+            return Ok(());
+        }
+        self.write(now, |transaction| {
+            diesel::update(changed.clone())
+                .set(log_archivers::is_based.eq(is_based))
+                .execute(transaction.connection)?;
+            transaction.changed(EventKind::Datastore, datastore_id, Some(datastore_id));
+            Ok(())
         })
     }
 

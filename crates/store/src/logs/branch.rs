@@ -46,6 +46,7 @@ fn set(transaction: &mut Transaction<'_>, datastore: &str, branch: &str) -> Resu
             log_archivers::status.eq(LogArchivingStatus::Waiting.as_str()),
             log_archivers::incarnation.eq(None::<String>),
             log_archivers::complete_until.eq(None::<i64>),
+            log_archivers::is_based.eq(false),
             log_archivers::lag_bytes.eq(None::<i64>),
         ))
         .execute(transaction.connection)?;

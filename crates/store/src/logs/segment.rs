@@ -145,11 +145,19 @@ pub fn overviews(
     connection: &mut AnyConnection,
     ids: &[String],
 ) -> Result<HashMap<String, ArchivingOverview>, StoreError> {
-    let rows: Vec<(String, String, Option<i64>)> = log_archivers::table
+    let rows: Vec<(String, String, Option<i64>, bool)> = log_archivers::table
         .filter(log_archivers::datastore_id.eq_any(ids))
-        .select((log_archivers::datastore_id, log_archivers::status, log_archivers::complete_until))
+        .select((
+            log_archivers::datastore_id,
+            log_archivers::status,
+            log_archivers::complete_until,
+            log_archivers::is_based,
+        ))
         .load(connection)?;
     rows.into_iter()
-        .map(|(id, status, until)| Ok((id, (word("log_archivers.status", &status)?, until.map(time)))))
+        .map(|(id, status, until, is_based)| {
+            // Without a backup that leads into it, a log is no promise.
+            Ok((id, (word("log_archivers.status", &status)?, until.map(time).filter(|_| is_based))))
+        })
         .collect()
 }

@@ -229,8 +229,10 @@ on_both! {
         let epoch = ask(fixture, "w1", &[], 1)[0].epoch;
         let until = ArchiverReport { complete_until: Some(after(500)), ..report(epoch, vec![segment(0)]) };
         fixture.store.log_archiver_report(shop.id, &until, after(60)).unwrap();
-        let overview = fixture.store.datastore_get(shop.id, now()).unwrap().overview;
-        assert_eq!(overview.recoverable_until, Some(after(60)), "never the future");
+        let overview = || fixture.store.datastore_get(shop.id, now()).unwrap().overview;
+        assert_eq!(overview().recoverable_until, None, "no backup leads into it");
+        fixture.store.log_archiver_based(shop.id, true, after(60)).unwrap();
+        assert_eq!(overview().recoverable_until, Some(after(60)), "never the future");
         let facts = fixture.store.recovery_facts(shop.id).unwrap();
         assert_eq!(facts.archiving.last_commit_at, Some(after(9)));
         let failing = ArchiverReport {

@@ -23,8 +23,7 @@ pub async fn scan_logs(
     scan: &LogScanCreate,
     logs: &[StoredLogs],
 ) -> Result<TaskResult, JobFailure> {
-    let segments: Vec<_> = logs.iter().flat_map(|logs| logs.segments.clone()).collect();
-    let bytes = segments.iter().map(domain::LogSegment::original_size_bytes).sum();
+    let bytes = logs.iter().flat_map(|logs| &logs.segments).map(domain::LogSegment::original_size_bytes).sum();
     if bytes > SCAN_BYTES_MAX {
         let (has, most) = (format::bytes(bytes), format::bytes(SCAN_BYTES_MAX));
         let detail =
@@ -37,7 +36,8 @@ pub async fn scan_logs(
         .tempdir_in(&context.state_directory)
         .map_err(|error| JobError::new(ErrorCode::Internal, format!("No directory for the logs: {error}")))?;
     let progress = context.progress.clone();
-    fetch_logs(datastore, logs, directory.path(), &move |bytes| progress.set_bytes(bytes), &context.stop).await?;
+    let on_file = move |bytes| progress.set_bytes(bytes);
+    let segments = fetch_logs(context, datastore, logs, directory.path(), &on_file).await?;
     context.progress.begin("looking", None);
     let found = driver_of(engine)?
         .scan_logs(&LogScanRequest {

@@ -113,7 +113,7 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
     let Some(Link { manifest, .. }) = chain.last() else {
         return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None });
     };
-    found.extend(check_logs(datastore.id, logs).await);
+    found.extend(check_logs(context, datastore.id, logs).await);
     let segments = || logs.iter().flat_map(|logs| &logs.segments);
     let free_bytes = data_directory.as_deref().map_or(0, free_bytes_beside);
     let plan = plan_restore(RestoreFacts {

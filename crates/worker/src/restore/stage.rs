@@ -83,15 +83,15 @@ async fn replay(
     task: &ReplayTask,
     staging: &mut Staging,
 ) -> Result<ReachedStop, JobFailure> {
-    let segments: Vec<LogSegment> = task.logs.iter().flat_map(|logs| logs.segments.clone()).collect();
-    let bytes = segments.iter().map(LogSegment::original_size_bytes).sum();
+    let planned = || task.logs.iter().flat_map(|logs| &logs.segments);
+    let bytes = planned().map(LogSegment::original_size_bytes).sum();
     let directory = journal.logs_directory();
     create_like(&staging.live_directory, &directory).map_err(|error| journal_error("create", &directory, &error))?;
     context.progress.begin("fetching", Some(bytes));
-    context.log.info(format!("Fetching {} segments of log, {}", segments.len(), format::bytes(bytes)));
+    context.log.info(format!("Fetching {} segments of log, {}", planned().count(), format::bytes(bytes)));
     let progress = context.progress.clone();
     let on_file = move |bytes| progress.set_bytes(bytes);
-    fetch_logs(staging.datastore.id, &task.logs, &directory, &on_file, &context.stop).await?;
+    let segments = fetch_logs(context, staging.datastore.id, &task.logs, &directory, &on_file).await?;
     for segment in &segments {
         let path = directory.join(&segment.name);
         std::os::unix::fs::chown(&path, Some(staging.owner.uid), Some(staging.owner.gid))

@@ -10,7 +10,7 @@ alter table restores add column reached_at bigint;
 alter table restores add column replaced_branch text;
 
 -- One row for each datastore whose logs are archived. The lease keeps all but one worker from it; the epoch tells an old one.
--- While a job switches the server's data it is suspended.
+-- While a job switches the server's data it is suspended. It is based where a backup leads into the log up to now.
 create table log_archivers (
     datastore_id text primary key not null references datastores (id) on delete cascade,
     worker text,
@@ -22,6 +22,7 @@ create table log_archivers (
     error_detail text,
     incarnation text,
     complete_until bigint,
+    is_based boolean not null default false,
     lag_bytes bigint,
     warnings text not null,
     updated_at bigint not null
