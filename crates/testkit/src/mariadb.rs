@@ -191,6 +191,8 @@ impl MariaDb {
             ("socket", path(self.socket.clone())),
             ("pid-file", path(self.process_id_file())),
             ("log-error", path(self.instance.log_file())),
+            // A server that starts deletes what looks like left-overs of its own in a shared one.
+            ("tmpdir", path(self.instance.run_directory())),
             ("server-id", "1".into()),
             ("log-bin", "binlog".into()),
             ("binlog-format", "ROW".into()),
@@ -225,6 +227,7 @@ fn initialise(user: &SystemUser, administrator: &str, data_directory: &Path) -> 
         .arg(format!("--innodb-log-file-size={LOG_FILE_SIZE}"))
         .arg(format!("--extra-file={}", accounts.display()))
         .arg(format!("--datadir={}", data_directory.display()))
+        .env("TMPDIR", parent)
         .current_dir("/");
     if let Some(name) = user.name() {
         install.arg(format!("--user={name}"));

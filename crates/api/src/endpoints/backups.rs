@@ -144,7 +144,7 @@ pub(crate) async fn backup_get(state: State, id: Id) -> Result<Json<Backup>, Api
 
 /// Delete a backup and its stored files
 ///
-/// Refused while kept backups depend on it or a job uses it. Once begun, the deletion is finished even after a crash.
+/// Refused while kept backups or the recovery window depend on it, or a job uses it. Once begun, the deletion is finished even after a crash.
 #[utoipa::path(
     tag = "backups",
     params(("id" = Uuid, Path, description = "The backup's id")),
@@ -156,6 +156,15 @@ pub(crate) async fn backup_get(state: State, id: Id) -> Result<Json<Backup>, Api
 #[delete("/backups/{id}")]
 pub(crate) async fn backup_delete(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
+    let backup = state.read(move |store| store.backup_get(id)).await?;
+    if state.read(move |store| store.recovery_facts(backup.datastore_id)).await?.depends_on(id) {
+        let detail = format!(
+            "Point-in-time recovery needs backup {}: no other one leads into the archived log. Make another full backup first, \
+             or switch log archiving off.",
+            backup.number
+        );
+        return Err(ApiProblem::new(ErrorCode::BackupHasDependents, detail));
+    }
     let job = state.change(move |store| store.backup_delete_start(id, now())).await?;
     Ok(Answer::accepted(format!("/api/v1/jobs/{}", job.id), &job)?.into_response())
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::log_archive::LogArchivingStatus;
-use domain::recovery::windows;
 use domain::retention::RetentionPlan;
 use domain::{Backup, BackupType};
 use store::{RecoveryFacts, Store, StoreError};
@@ -76,7 +75,7 @@ pub(super) async fn ask_for_backups(state: &State, memory: &mut LogMemory) {
 
 fn begin_if_wanted(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option<Backup>, StoreError> {
     let facts = store.recovery_facts(id)?;
-    let is_based = leads_into_log(&facts);
+    let is_based = facts.leads_into_log();
     store.log_archiver_based(id, is_based, now)?;
     if is_based || !may_begin(&facts, now) {
         return Ok(None);
@@ -89,14 +88,6 @@ fn begin_if_wanted(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option
         Err(StoreError::Busy { .. } | StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-/// Whether a backup leads into the archived log, up to its end.
-fn leads_into_log(facts: &RecoveryFacts) -> bool {
-    let RecoveryFacts { backups, segments, missing, frontier, .. } = facts;
-    let Some(frontier) = frontier else { return false };
-    let (windows, _) = windows(backups, segments, missing, Some(frontier));
-    windows.iter().any(|window| window.to >= frontier.complete_until)
 }
 
 /// Whether log is archived now, and nothing was restored just before.
@@ -153,10 +144,10 @@ mod tests {
     #[test]
     fn a_backup_is_asked_for_where_none_leads_into_the_log() {
         let now = now();
-        assert!(leads_into_log(&facts(now)));
+        assert!(facts(now).leads_into_log() && facts(now).depends_on(Uuid::nil()));
         let mut alone = facts(now);
         alone.backups[0].point.position = 11;
-        assert!(!leads_into_log(&alone) && may_begin(&alone, now));
+        assert!(!alone.leads_into_log() && may_begin(&alone, now));
         let mut restored = alone.clone();
         restored.branches[0].restore_id = Some(Uuid::nil());
         assert!(!may_begin(&restored, now), "it may be undone");

@@ -38,6 +38,28 @@ pub fn restore(script: &str, file: &Path, directory: &Path) -> Result<Duration> 
     Ok(time)
 }
 
+/// As [`restore`], untimed, and the directory stays.
+pub fn unpack(script: &str, file: &Path, directory: &Path) -> Result<()> {
+    let mut shell = shell(script, file.parent().context("no parent")?);
+    shell.env("FILE", file).env("DIRECTORY", directory);
+    timed(shell).map(drop)
+}
+
+/// Replays the segments in `logs` on an unpacked backup by `script`, which knows them as `$LOGS`, `$DIRECTORY` and `$START`,
+/// and tells how long that took: the script prints the seconds, so that giving the files to the server's user does not count.
+pub fn replay(script: &str, directory: &Path, logs: &Path, start: String) -> Result<Duration> {
+    let mut shell = shell(script, directory.parent().context("no parent")?);
+    shell.env("DIRECTORY", directory).env("LOGS", logs).env("START", start);
+    let output = shell.output().context("run bash")?;
+    if !output.status.success() {
+        bail!("the bare replay failed: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let took: f64 =
+        said.split_whitespace().next_back().and_then(|word| word.parse().ok()).context("it tells no time")?;
+    Ok(Duration::from_secs_f64(took))
+}
+
 /// A shell in which the failure of any part of a pipe fails the whole.
 fn shell(script: &str, directory: &Path) -> Command {
     let mut shell = Command::new("bash");

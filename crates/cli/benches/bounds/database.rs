@@ -31,6 +31,15 @@ pub trait Database {
     /// The commands that turn `$FILE` into a data directory `$DIRECTORY` on which a server can be started.
     fn restore_script(&self) -> &'static str;
 
+    /// Commits changes that make about `bytes` of log, in files that are closed.
+    fn write_log(&self, bytes: u64) -> Result<()>;
+
+    /// The commands that replay the segments in `$LOGS` on the restored `$DIRECTORY` from `$START` on, and print the seconds.
+    fn replay_script(&self) -> &'static str;
+
+    /// Where a replay on a backup starts, as the script takes it.
+    fn replay_start(&self, manifest: &Manifest) -> Result<String>;
+
     /// The data directory.
     fn data_directory(&self) -> PathBuf;
 

@@ -19,6 +19,8 @@ const READY: &str = "Holdfast is ready at ";
 const INTERVAL: Duration = Duration::from_millis(200);
 /// What a restore's log says when the unpacked data is prepared and its server is about to be started.
 const BEFORE_START: &str = "Starting the restored data privately";
+const BEFORE_REPLAY: &str = "Replaying the log on the restored data";
+const AFTER_REPLAY: &str = "The replay stopped at ";
 const LOG_PAGE: u32 = 1000;
 
 /// A control plane.
@@ -126,9 +128,18 @@ impl ControlPlane {
 
     /// Restores a backup in place. Tells how long it took up to the start of a server on the restored data.
     pub async fn restore(&self, datastore: &Datastore, backup: Uuid) -> Result<(Restore, Duration)> {
+        let restore = self.restore_to(datastore, backup, None).await?;
+        let started_at = restore.started_at.context("the restore does not tell when it began")?;
+        // The steps of a job begin with a heartbeat, up to a second late; its log's lines bear the worker's own time.
+        let ready_at = self.log_time(restore.job_id, BEFORE_START).await?;
+        let time = (ready_at - started_at).to_std().context("the restore was ready before it began")?;
+        Ok((restore, time))
+    }
+
+    async fn restore_to(&self, datastore: &Datastore, backup: Uuid, stop: Option<&str>) -> Result<Restore> {
         let asked = RestoreCreate {
             target: RestoreTarget::InPlace,
-            pitr_stop_time: None,
+            pitr_stop_time: stop.map(str::to_owned),
             pitr_stop_position: None,
             confirm: Some(datastore.name.clone()),
             restore_configuration: false,
@@ -141,18 +152,57 @@ impl ControlPlane {
         if restore.status != RestoreStatus::Completed {
             bail!("the restore of {} is {}: {:?}", datastore.name, restore.status, restore.error);
         }
-        let started_at = restore.started_at.context("the restore does not tell when it began")?;
-        // The steps of a job begin with a heartbeat, up to a second late; its log's lines bear the worker's own time.
-        let ready_at = self.log_time(restore.job_id, BEFORE_START).await?;
-        let time = (ready_at - started_at).to_std().context("the restore was ready before it began")?;
-        Ok((restore, time))
+        Ok(restore)
+    }
+
+    /// Switches log archiving on.
+    pub async fn archive_logs(&self, datastore: &Datastore) -> Result<()> {
+        let mut settings = self.client.backup_settings_get(datastore.id).await?;
+        settings.log_archiving = true;
+        self.client.backup_settings_put(datastore.id, &settings).await?;
+        while self.client.recovery_window(datastore.id).await?.log_archiving.complete_until.is_none() {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Makes a full backup as soon as no other is being made.
+    pub async fn back_up_when_free(&self, datastore: &Datastore) -> Result<(Backup, Duration)> {
+        while self.client.datastore_get(datastore.id).await?.overview.active_job.is_some() {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        self.back_up(datastore).await
+    }
+
+    /// Restores a backup in place to the end of the archived log. Tells how long the replay took.
+    pub async fn replay(&self, datastore: &Datastore, backup: Uuid) -> Result<Duration> {
+        while self.client.datastore_get(datastore.id).await?.overview.active_job.is_some() {
+            tokio::time::sleep(INTERVAL).await;
+        }
+        let restore = self.restore_to(datastore, backup, Some("latest")).await?;
+        let began = self.log_time(restore.job_id, BEFORE_REPLAY).await?;
+        let ended = self.log_time(restore.job_id, AFTER_REPLAY).await?;
+        (ended - began).to_std().context("the replay ended before it began")
+    }
+
+    /// Joins a full backup's volumes: the compressed stream that the tool wrote.
+    pub fn join_volumes(&self, backup: &Backup, file: &Path) -> Result<()> {
+        let folder = domain::manifest::backup_folder(backup.datastore_id, backup.id);
+        let folder = self.directory.join("backups").join(folder);
+        let mut joined = fs::File::create(file).context("make the joined file")?;
+        let manifest = self.manifest(backup)?;
+        let stream = manifest.streams.first().context("no stream")?;
+        for object in &stream.objects {
+            std::io::copy(&mut fs::File::open(folder.join(&object.key))?, &mut joined).context("join the volumes")?;
+        }
+        Ok(())
     }
 
     async fn log_time(&self, job: Uuid, text: &str) -> Result<chrono::DateTime<chrono::Utc>> {
         let mut after = 0;
         loop {
             let lines = self.client.job_log(job, after, LOG_PAGE).await?.items;
-            if let Some(line) = lines.iter().find(|line| line.text == text) {
+            if let Some(line) = lines.iter().find(|line| line.text.starts_with(text)) {
                 return Ok(line.at);
             }
             after = lines.last().with_context(|| format!("the job's log has no line {text:?}"))?.sequence;
@@ -169,6 +219,11 @@ impl ControlPlane {
 }
 
 impl Worker {
+    /// The worker's process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// The most memory that the process ever had, in bytes: `VmHWM`, proc_pid_status(5). Its tools are not in it.
     pub fn peak_memory(&self) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).context("read its status")?;

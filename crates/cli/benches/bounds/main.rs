@@ -13,6 +13,7 @@ mod database;
 mod holdfast;
 mod increments;
 mod list;
+mod logs;
 mod mariadb;
 mod postgresql;
 mod retention;
@@ -36,8 +37,8 @@ pub struct Sizes {
     pub large_bytes: u64,
 }
 
-const PARTS: [&str; 8] =
-    ["web-app", "list", "schedules", "retention", "windows", "postgresql", "mariadb", "increments"];
+const PARTS: [&str; 9] =
+    ["web-app", "list", "schedules", "retention", "windows", "postgresql", "mariadb", "increments", "logs"];
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -55,6 +56,12 @@ async fn increments(sizes: Sizes, table: &mut Table) -> Result<()> {
     increments::measure(&mariadb::start()?, None, sizes, table).await?;
     let postgresql = postgresql::start_18()?;
     increments::measure(&postgresql, Some(postgresql.binaries()), sizes, table).await
+}
+
+/// On each engine that keeps a log.
+async fn logs(sizes: Sizes, table: &mut Table) -> Result<()> {
+    logs::measure(&postgresql::start()?, sizes, table).await?;
+    logs::measure(&mariadb::start()?, sizes, table).await
 }
 
 async fn run() -> Result<ExitCode> {
@@ -81,7 +88,8 @@ async fn run() -> Result<ExitCode> {
             "windows" => windows::measure(&mut table),
             "postgresql" => server::measure(&postgresql::start()?, sizes, &mut table).await,
             "mariadb" => server::measure(&mariadb::start()?, sizes, &mut table).await,
-            _ => increments(sizes, &mut table).await,
+            "increments" => increments(sizes, &mut table).await,
+            _ => logs(sizes, &mut table).await,
         };
         if let Err(error) = measured {
             unmeasured.push(format!("{part} could not be measured: {error:#}"));

@@ -87,6 +87,7 @@ impl DemoServer for Mariadb {
             "--bind-address=127.0.0.1".to_owned(),
             format!("--socket={}", self.socket().display()),
             format!("--pid-file={}", self.folder.join("run").join("pid").display()),
+            format!("--tmpdir={}", self.folder.join("run").display()),
             "--log-bin=bin".to_owned(),
             "--binlog-format=ROW".to_owned(),
             "--server-id=1".to_owned(),

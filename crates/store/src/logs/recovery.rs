@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::assignment::ReplayTask;
 use domain::log_archive::{FIRST_BRANCH, LogArchiving, LogScanCreate, StoredLogs, branch_of};
-use domain::recovery::{BackupPoint, Branch, Frontier, StopRefusal, logs_for};
+use domain::recovery::{BackupPoint, Branch, Frontier, StopRefusal, logs_for, windows};
 use domain::{JobKind, JobStatus, LogSegment, RecoveryStop, RestoreStatus, VerificationStatus};
 use uuid::Uuid;
 
@@ -31,6 +31,23 @@ pub struct RecoveryFacts {
 }
 
 impl RecoveryFacts {
+    /// Whether a backup leads into the log that is archived now, up to its end.
+    pub fn leads_into_log(&self) -> bool {
+        self.leads_with(&self.backups)
+    }
+
+    /// Whether of all backups only this one leads into the log that is archived now.
+    pub fn depends_on(&self, backup: Uuid) -> bool {
+        let others: Vec<_> = self.backups.iter().filter(|point| point.id != backup).cloned().collect();
+        self.leads_into_log() && !self.leads_with(&others)
+    }
+
+    fn leads_with(&self, backups: &[BackupPoint]) -> bool {
+        let Some(frontier) = &self.frontier else { return false };
+        let (windows, _) = windows(backups, &self.segments, &self.missing, Some(frontier));
+        windows.iter().any(|window| window.to >= frontier.complete_until)
+    }
+
     /// The logs that a restore of a backup to a stop replays (see [`logs_for`]); none when no log is known to go on from it.
     ///
     /// # Errors
