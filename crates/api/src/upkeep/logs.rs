@@ -61,11 +61,12 @@ pub(super) async fn ask_for_backups(state: &State, memory: &mut LogMemory) {
     memory.looked.retain(|id, looked| archived.contains(id) && looked.elapsed() < LOOKED_EVERY);
     memory.begun.retain(|id, begun| archived.contains(id) && begun.elapsed() < RETRIED_EVERY);
     for id in archived {
-        if memory.looked.contains_key(&id) || memory.begun.contains_key(&id) {
+        if memory.looked.contains_key(&id) {
             continue;
         }
         memory.looked.insert(id, Instant::now());
-        if let Some(Some(backup)) = call(state, move |store| begin_if_wanted(store, id, now())).await {
+        let rests = memory.begun.contains_key(&id);
+        if let Some(Some(backup)) = call(state, move |store| begin_if_wanted(store, id, rests, now())).await {
             tracing::info!(datastore = %id, number = backup.number, "a full backup begins, since none leads into the archived log");
             memory.begun.insert(id, Instant::now());
             state.changes.note();
@@ -73,11 +74,11 @@ pub(super) async fn ask_for_backups(state: &State, memory: &mut LogMemory) {
     }
 }
 
-fn begin_if_wanted(store: &Store, id: Uuid, now: DateTime<Utc>) -> Result<Option<Backup>, StoreError> {
+fn begin_if_wanted(store: &Store, id: Uuid, rests: bool, now: DateTime<Utc>) -> Result<Option<Backup>, StoreError> {
     let facts = store.recovery_facts(id)?;
     let is_based = facts.leads_into_log();
     store.log_archiver_based(id, is_based, now)?;
-    if is_based || !may_begin(&facts, now) {
+    if is_based || rests || !may_begin(&facts, now) {
         return Ok(None);
     }
     let Some(method) = store.datastore_get(id, now)?.capabilities.methods.first().map(|method| method.method) else {
