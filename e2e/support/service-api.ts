@@ -32,11 +32,38 @@ export async function newestBackup(request: APIRequestContext, datastore: string
 
 /** Takes a backup and waits for its end; gives its number. */
 export async function takeBackup(request: APIRequestContext, datastore: string): Promise<string> {
-  const answer = await request.post(`/api/v1/datastores/${datastore}/backups`, { data: {} });
-  expect(answer.status()).toBe(202);
-  const { id, number } = (await answer.json()) as Listed;
+  // Archived logs have a backup made by themselves, which may be under way.
+  let begun: Listed | undefined;
+  const begin = async () => {
+    const answer = await request.post(`/api/v1/datastores/${datastore}/backups`, { data: {} });
+    if (answer.status() === 202) begun = (await answer.json()) as Listed;
+    return answer.status();
+  };
+  await expect.poll(begin, { timeout: jobTimeout }).toBe(202);
+  const { id, number } = begun as Listed;
   await untilCompleted(request, `/backups/${id}`);
   return String(number);
+}
+
+/** Switches log archiving off, and waits until nothing that it asked for is under way. */
+export async function stopArchiving(request: APIRequestContext, datastore: string) {
+  const address = `/api/v1/datastores/${datastore}/backup-settings`;
+  const settings = (await (await request.get(address)).json()) as { log_archiving: boolean };
+  if (settings.log_archiving) {
+    const answer = await request.put(address, { data: { ...settings, log_archiving: false, retention: withoutWindow(settings) } });
+    expect(answer.status()).toBe(200);
+  }
+  const active = async () => {
+    const read = (await (await request.get(`/api/v1/datastores/${datastore}`)).json()) as { overview: { active_job: unknown } };
+    return read.overview.active_job;
+  };
+  await expect.poll(active, { timeout: jobTimeout }).toBeNull();
+}
+
+/** A window needs archived logs. */
+function withoutWindow(settings: object) {
+  const { retention } = settings as { retention: Record<string, unknown> };
+  return { ...retention, point_in_time_window_days: null };
 }
 
 /** Sees to it that a datastore has a restore that can still be undone. */

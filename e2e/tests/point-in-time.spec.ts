@@ -1,6 +1,6 @@
 import { expectJobDone, jobTimeout } from "../support/app.js";
 import { type Database, databases } from "../support/databases.js";
-import { datastoreId, takeBackup } from "../support/service-api.js";
+import { datastoreId, stopArchiving, takeBackup } from "../support/service-api.js";
 import { expect, type Page, test } from "../support/test.js";
 
 /** What goes wrong, and how the server tells the time. */
@@ -42,6 +42,10 @@ async function restoreFromDialog(page: Page, name: string) {
   await expect(dialog).toBeHidden();
   await expectJobDone(page);
 }
+
+test.afterEach(async ({ request }) => {
+  for (const { name } of [databases().postgresql, databases().mariadb]) await stopArchiving(request, await datastoreId(request, name));
+});
 
 for (const [engine, { database, prepare, clock, mistake, told, read }] of Object.entries(mistakes)) {
   test(`${engine}: a dropped table comes back from just before the drop, and from an instant`, async ({ page, request }) => {

@@ -1,7 +1,7 @@
 //! One datastore's log: received, stored, reported. Whatever goes wrong is reported and tried again, with longer and longer
 //! pauses.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,9 @@ use vault::Vault;
 use super::growth::store_growth;
 use crate::context::{JobFailure, driver_of};
 
-/// How often it is looked whether all that was archived is still in the storage.
-const LOOK_INTERVAL: Duration = Duration::from_secs(30);
+/// How often it is looked whether all that was archived is still in the storage. What is missing twice is missing: a listing may
+/// be stale. // F-34
+const LOOK_INTERVAL: Duration = Duration::from_secs(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// A session that lasted so long was a good one: the next pause is short again.
 const GOOD_SESSION: Duration = Duration::from_secs(60);
@@ -70,6 +71,7 @@ impl Archiver {
         let mut receiver = self.receive(&known).await?;
         self.clear_orphans(&vault, &known).await?;
         let mut looked_at: Option<Instant> = None;
+        let mut suspects = BTreeSet::new();
         let mut rounds = tokio::time::interval(Duration::from_secs(self.assignment.interval_seconds.max(1)));
         rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -79,7 +81,7 @@ impl Archiver {
             }
             let missing = if looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL) {
                 looked_at = Some(Instant::now());
-                self.look_for_missing(&vault, &mut known).await?
+                self.look_for_missing(&vault, &mut known, &mut suspects).await?
             } else {
                 Vec::new()
             };
@@ -177,21 +179,26 @@ impl Archiver {
         of_branch.max_by_key(|segment| segment.last_commit_at).map(|segment| segment.incarnation.clone())
     }
 
-    /// Segments whose pieces are not in the storage any more; each is told once. // F-60
-    async fn look_for_missing(&self, vault: &Vault, known: &mut Known) -> Result<Vec<LogSegmentName>, JobFailure> {
-        let mut missing = Vec::new();
-        for incarnation in
-            known.keys().map(|(incarnation, _)| incarnation.clone()).collect::<std::collections::BTreeSet<_>>()
-        {
+    /// Segments whose pieces are not in the storage any more; each is told once. `suspects` are those that were missing at the
+    /// last look. // F-60
+    async fn look_for_missing(
+        &self,
+        vault: &Vault,
+        known: &mut Known,
+        suspects: &mut BTreeSet<(String, String)>,
+    ) -> Result<Vec<LogSegmentName>, JobFailure> {
+        let incarnations: BTreeSet<String> = known.keys().map(|(incarnation, _)| incarnation.clone()).collect();
+        let mut lost = BTreeSet::new();
+        for incarnation in incarnations {
             let keys = vault.log_keys(&log_folder(self.assignment.datastore.id, &incarnation)).await?;
-            let lost = known.values().filter(|of| {
-                of.incarnation == incarnation && of.objects.iter().any(|object| !keys.contains(&object.key))
-            });
-            missing
-                .extend(lost.map(|of| LogSegmentName { incarnation: of.incarnation.clone(), name: of.name.clone() }));
+            let of_incarnation = known.iter().filter(|(_, of)| of.incarnation == incarnation);
+            let is_lost = |of: &LogSegment| of.objects.iter().any(|object| !keys.contains(&object.key));
+            lost.extend(of_incarnation.filter(|(_, of)| is_lost(of)).map(|(name, _)| name.clone()));
         }
-        known.retain(|_, of| !missing.iter().any(|lost| lost.incarnation == of.incarnation && lost.name == of.name));
-        Ok(missing)
+        let (missing, new): (Vec<_>, Vec<_>) = lost.into_iter().partition(|name| suspects.contains(name));
+        *suspects = new.into_iter().collect();
+        known.retain(|name, _| !missing.contains(name));
+        Ok(missing.into_iter().map(|(incarnation, name)| LogSegmentName { incarnation, name }).collect())
     }
 
     /// Deletes pieces of this branch that an earlier worker stored and could not report: reports of its epoch are refused by
