@@ -31,27 +31,33 @@ pub(super) async fn replay(staging: &Staging, replay: &LogReplay) -> Result<Reac
     let name = segment_name(last)?;
     let size = fill_up(staging, replay)?;
     let expected = expected_end(staging, replay, name).await?;
-    let stop = settings_of(&replay.stop, expected.map(|(_, at)| at))?;
+    let mut stop = settings_of(&replay.stop)?;
     let signal = staging.directory.join(SIGNAL);
     let write = EngineError::file("asking for a recovery from the archive", &signal);
     fs::write(&signal, "")
         .and_then(|()| chown(&signal, Some(staging.owner.uid), Some(staging.owner.gid)))
         .map_err(write)?;
-    let mut settings = stop.settings;
-    settings.extend([
+    let always = [
         format!("restore_command={}", restore_command(&replay.directory)?),
         format!("recovery_target_timeline={}", name.timeline),
         "recovery_target_action=promote".to_owned(),
         "timezone=UTC".to_owned(),
         // What the log of a recovery tells of times depends on both.
         "datestyle=ISO, YMD".to_owned(),
-    ]);
+    ];
     let progress = |log: &str| {
         let restored = log.lines().filter(|line| line.contains("restored log file")).count() as u64;
         (replay.progress)(restored * size);
     };
-    let log =
-        staged::recover(staging, &settings, &progress).await.map_err(|error| stop_not_reached(error, &replay.stop))?;
+    let with = |stop: &Stop| stop.settings.iter().chain(&always).cloned().collect::<Vec<_>>();
+    let mut recovered = staged::recover(staging, &with(&stop), &progress).await;
+    // The server knows best whether a commit follows the stop time; where none does, the end of the log is meant.
+    let is_time = matches!(replay.stop, RecoveryStop::Time { .. });
+    if is_time && !stop.is_end && recovered.as_ref().is_err_and(|error| error.to_string().contains(NOT_REACHED)) {
+        stop = Stop { settings: Vec::new(), is_end: true };
+        recovered = staged::recover(staging, &with(&stop), &progress).await;
+    }
+    let log = recovered.map_err(|error| stop_not_reached(error, &replay.stop))?;
     let (reached, timeline) = end_of_recovery(&staging.directory, name.timeline)?;
     let last_commit_at = last_transaction(&log);
     if stop.is_end && expected.is_some_and(|(position, _)| reached < position) {
@@ -158,9 +164,8 @@ struct Stop {
     is_end: bool,
 }
 
-/// The settings for a stop. One at or after the last commit means the end of the log: PostgreSQL takes a time that no later
-/// commit follows for one that was not reached.
-fn settings_of(stop: &RecoveryStop, last_commit_at: Option<DateTime<Utc>>) -> Result<Stop, EngineError> {
+/// The settings for a stop.
+fn settings_of(stop: &RecoveryStop) -> Result<Stop, EngineError> {
     let at_end = || Stop { settings: Vec::new(), is_end: true };
     let target = |name: &str, value: String, before: bool| {
         let inclusive = if before { "off" } else { "on" };
@@ -171,7 +176,6 @@ fn settings_of(stop: &RecoveryStop, last_commit_at: Option<DateTime<Utc>>) -> Re
     let refused = |detail: String| Err(EngineError::known(ErrorCode::PitrPositionNotCovered, detail));
     match stop {
         RecoveryStop::Latest => Ok(at_end()),
-        RecoveryStop::Time { at } if last_commit_at.is_none_or(|last| *at >= last) => Ok(at_end()),
         RecoveryStop::Time { at } => target("time", at.format("%Y-%m-%d %H:%M:%S%.6f+00").to_string(), false),
         RecoveryStop::Position { position } => match position {
             StopPosition::Lsn { lsn, before } => match lsn::parse(lsn) {
@@ -246,17 +250,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn f61_a_stop_after_the_last_commit_is_the_end_of_the_log() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
-        let last = Some(at("2026-11-22T06:17:50.373712Z"));
-        let time = |text| settings_of(&RecoveryStop::Time { at: at(text) }, last).unwrap();
-        assert!(time("2026-11-22T06:17:50.373712Z").is_end);
-        let before = time("2026-11-22T06:17:50.373711Z");
-        assert_eq!(before.settings[0], "recovery_target_time=2026-11-22 06:17:50.373711+00");
-        assert!(!before.is_end);
-    }
-
-    #[test]
     fn f82_what_is_no_position_is_refused() {
         for position in [
             StopPosition::Lsn { lsn: "0/1; drop".into(), before: false },
@@ -264,7 +257,7 @@ mod tests {
             StopPosition::Name { name: "a\nb".into() },
             StopPosition::Gtid { gtid: "0-1-1".into(), before: false },
         ] {
-            let refused = settings_of(&RecoveryStop::Position { position }, None).err().unwrap();
+            let refused = settings_of(&RecoveryStop::Position { position }).err().unwrap();
             assert_eq!(refused.code(), ErrorCode::PitrPositionNotCovered);
         }
         assert!(restore_command(Path::new("/x/.holdfast-1-logs")).is_ok());
