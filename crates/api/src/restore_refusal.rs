@@ -2,6 +2,7 @@
 //! hear first what they can mend in the request itself. // F-61, F-64
 
 use chrono::{DateTime, Utc};
+use domain::recovery::has_log;
 use domain::version::can_take;
 use domain::{
     Backup, Datastore, Engine, ErrorCode, JobStatus, RecoveryStop, RestoreCreate, RestoreTarget, StopPosition,
@@ -77,7 +78,7 @@ pub(crate) fn stop_of(
             })?,
         },
     };
-    if matches!(engine, Engine::Redis | Engine::Valkey) {
+    if !has_log(engine) {
         let reason = format!("{} keeps no log to replay; restore exactly the backup instead.", engine.title());
         return Err(ApiProblem::new(ErrorCode::PitrNotSupported, reason).at(pointer_of(&stop)));
     }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use domain::Job;
 use domain::worker::WORKER_SILENT_SECONDS;
+use domain::{ErrorCode, Job};
+use serde::de::DeserializeOwned;
+use store::{Store, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -35,11 +37,36 @@ pub(crate) async fn wait_for_end(state: &State, job: Uuid, limit: Duration) -> R
     }
 }
 
+/// Has a worker do a job and gives its result. `pinned` is the only worker that may; `too_late` is told when none has answered
+/// within `limit`.
+///
+/// # Errors
+/// `no_worker` when none could do it or none did in time; the job's own error when it failed.
+pub(crate) async fn answer_of<T: DeserializeOwned>(
+    state: &State,
+    pinned: Option<&str>,
+    create: impl FnOnce(&Store) -> Result<Job, StoreError> + Send + 'static,
+    limit: Duration,
+    too_late: &str,
+) -> Result<T, ApiProblem> {
+    if let Some(why) = missing_worker(state, pinned).await? {
+        return Err(ApiProblem::new(ErrorCode::NoWorker, why));
+    }
+    let job = state.change(create).await?;
+    let ended = wait_for_end(state, job.id, limit).await?;
+    let ended = ended.ok_or_else(|| ApiProblem::new(ErrorCode::NoWorker, too_late))?;
+    if let Some(error) = ended.error {
+        return Err(ApiProblem::new(error.code, error.detail));
+    }
+    let value = state.read(move |store| store.job_result_value(job.id)).await?.unwrap_or_default();
+    serde_json::from_value(value).map_err(|error| ApiProblem::internal(&error))
+}
+
 /// Cancels the job, unless it has just ended.
 async fn give_up(state: &State, job: Uuid) -> Result<Option<Job>, ApiProblem> {
-    let cancel = move |store: &store::Store| match store.job_cancel(job, now()) {
+    let cancel = move |store: &Store| match store.job_cancel(job, now()) {
         Ok(_) => Ok(None),
-        Err(store::StoreError::Illegal(_)) => store.job_get(job).map(Some),
+        Err(StoreError::Illegal(_)) => store.job_get(job).map(Some),
         Err(error) => Err(error),
     };
     state.change(cancel).await

@@ -13,7 +13,7 @@ use crate::assignment::DatastoreAccess;
 use crate::engine::named_enum;
 use crate::manifest::ObjectRecord;
 use crate::worker::WorkerIdentity;
-use crate::{DatastoreStatus, ErrorCode, StorageAccess};
+use crate::{ErrorCode, StorageAccess};
 
 /// The branch of a datastore that nothing was restored into.
 pub const FIRST_BRANCH: &str = "origin";
@@ -245,9 +245,6 @@ pub struct ArchiverReport {
     pub lag_bytes: Option<u64>,
     #[serde(default)]
     pub warnings: Vec<String>,
-    /// What is known of the server itself.
-    #[serde(default)]
-    pub server: Option<DatastoreStatus>,
 }
 
 /// Segments in one storage.

@@ -12,7 +12,7 @@ use store::RecoveryFacts;
 use crate::extract::{Body, Id};
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
-use crate::waiting::{missing_worker, wait_for_end};
+use crate::waiting::answer_of;
 
 /// How long a request waits for a worker to look through logs.
 const SCAN_LIMIT: Duration = Duration::from_secs(120);
@@ -82,16 +82,12 @@ pub(crate) async fn log_scan(state: State, id: Id, body: Body<LogScanCreate>) ->
         let reason = reason.unwrap_or_else(|| "No log of this datastore was archived yet.".to_owned());
         return Err(ApiProblem::new(ErrorCode::PitrNotSupported, reason));
     }
-    if let Some(why) = missing_worker(&state, datastore.worker.as_deref()).await? {
-        return Err(ApiProblem::new(ErrorCode::NoWorker, why));
-    }
-    let job = state.change(move |store| store.job_create_scan(id, &scan, now())).await?;
-    let ended = wait_for_end(&state, job.id, SCAN_LIMIT).await?.ok_or_else(|| {
-        ApiProblem::new(ErrorCode::NoWorker, "No worker answered in time. Choose a shorter span, or try again later.")
-    })?;
-    if let Some(error) = ended.error {
-        return Err(ApiProblem::new(error.code, error.detail));
-    }
-    let value = state.read(move |store| store.job_result_value(job.id)).await?.unwrap_or_default();
-    Ok(Json(serde_json::from_value(value).map_err(|error| ApiProblem::internal(&error))?))
+    let found = answer_of(
+        &state,
+        datastore.worker.as_deref(),
+        move |store| store.job_create_scan(id, &scan, now()),
+        SCAN_LIMIT,
+        "No worker answered in time. Choose a shorter span, or try again later.",
+    );
+    Ok(Json(found.await?))
 }

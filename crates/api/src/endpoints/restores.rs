@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use domain::restore::RestoreStatus;
-use domain::{Engine, ErrorCode, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
+use domain::{Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -16,7 +16,7 @@ use crate::paging::page_of;
 use crate::problem::ApiProblem;
 use crate::restore_refusal;
 use crate::state::{State, now};
-use crate::waiting::{missing_worker, wait_for_end};
+use crate::waiting::answer_of;
 
 /// How long a request waits for a worker's plan.
 const PLAN_LIMIT: Duration = Duration::from_secs(30);
@@ -70,18 +70,14 @@ pub(crate) async fn backup_restore_plan(
         let facts = state.read(move |store| store.recovery_facts(datastore_id)).await?;
         restore_refusal::check_stop(&backup, stop, &facts, now())?;
     }
-    if let Some(why) = missing_worker(&state, datastore.worker.as_deref()).await? {
-        return Err(ApiProblem::new(ErrorCode::NoWorker, why));
-    }
-    let job = state.change(move |store| store.job_create_plan(id, stop.as_ref(), now())).await?;
-    let ended = wait_for_end(&state, job.id, PLAN_LIMIT).await?.ok_or_else(|| {
-        ApiProblem::new(ErrorCode::NoWorker, "No worker answered in time; the workers may be busy. Try again later.")
-    })?;
-    if let Some(error) = ended.error {
-        return Err(ApiProblem::new(error.code, error.detail));
-    }
-    let value = state.read(move |store| store.job_result_value(job.id)).await?.unwrap_or_default();
-    let mut plan: RestorePlan = serde_json::from_value(value).map_err(|error| ApiProblem::internal(&error))?;
+    let mut plan: RestorePlan = answer_of(
+        &state,
+        datastore.worker.as_deref(),
+        move |store| store.job_create_plan(id, stop.as_ref(), now()),
+        PLAN_LIMIT,
+        "No worker answered in time; the workers may be busy. Try again later.",
+    )
+    .await?;
     // Without earlier restores to judge by: reading takes about as long as writing did.
     plan.estimated_seconds = plan.estimated_seconds.or(backup.duration_seconds.map(|took| took.ceil().max(1.0) as u64));
     Ok(Json(plan))

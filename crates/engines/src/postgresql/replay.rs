@@ -53,7 +53,7 @@ pub(super) async fn replay(staging: &Staging, replay: &LogReplay) -> Result<Reac
     let mut recovered = staged::recover(staging, &with(&stop), &progress).await;
     // The server knows best whether a commit follows the stop time; where none does, the end of the log is meant.
     let is_time = matches!(replay.stop, RecoveryStop::Time { .. });
-    if is_time && !stop.is_end && recovered.as_ref().is_err_and(|error| error.to_string().contains(NOT_REACHED)) {
+    if is_time && recovered.as_ref().is_err_and(|error| error.to_string().contains(NOT_REACHED)) {
         stop = Stop { settings: Vec::new(), is_end: true };
         recovered = staged::recover(staging, &with(&stop), &progress).await;
     }

@@ -44,7 +44,6 @@ fn report(epoch: i64, segments: Vec<LogSegment>) -> ArchiverReport {
         complete_until: None,
         lag_bytes: None,
         warnings: Vec::new(),
-        server: None,
     }
 }
 

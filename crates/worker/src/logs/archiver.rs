@@ -228,7 +228,6 @@ impl Archiver {
             complete_until: None,
             lag_bytes: None,
             warnings: Vec::new(),
-            server: None,
         }
     }
 
