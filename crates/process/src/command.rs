@@ -117,6 +117,8 @@ impl Command {
     }
 
     fn variable(mut self, name: OsString, value: Value) -> Self {
+        // A program that finds a name twice would take the first (environ(7) promises nothing).
+        self.environment.retain(|(before, _)| *before != name);
         self.environment.push((name, value));
         self
     }

@@ -1,7 +1,8 @@
 //! Receiving the write-ahead log by `pg_receivewal` with a slot: its files in the spool, and when what was committed in them.
 //!
-//! What the receiver has confirmed to the server, it has on its disk: that, and not the size of its files, which are filled
-//! with zeros ahead, says how far the open segment has arrived.
+//! The tool fills the open segment with zeros ahead. What is not zero has arrived; zeros behind that have arrived when this very
+//! receiver has confirmed them to the server. What the slot had before says nothing: it is where an earlier receiver was, or
+//! where a new slot begins, and zeros archived on its word would stand in place of log that comes later.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,7 +32,7 @@ const RECEIVED: &str = "wal";
 const CATCH_UP: Duration = Duration::from_millis(250);
 /// How far back a search for commits begins again when it found none: a commit's record may have been cut by the end.
 const OVERLAP: u64 = 4 << 20;
-/// What may lie between the last byte that is not zero and the end of a record.
+/// How many zeros may end a record that has arrived.
 const SLACK: u64 = 64;
 
 /// A `pg_receivewal` at work.
@@ -49,8 +50,11 @@ pub(super) struct Receiver {
     archived: Vec<LogSegment>,
     /// Told with the first file.
     gap: Option<String>,
-    /// What the slot had confirmed when this receiver began: until it has that much again, it may hold less than it confirmed.
+    /// Where the slot was when this receiver began.
     confirmed_before: u64,
+    /// Whether the slot has moved since: what it says then is what this receiver has confirmed.
+    has_confirmed: bool,
+    /// Whether all is here that was confirmed before.
     has_caught_up: bool,
     files: BTreeMap<SegmentName, Seen>,
     forgotten: Vec<SegmentName>,
@@ -119,6 +123,7 @@ impl Receiver {
             archived,
             gap,
             confirmed_before,
+            has_confirmed: false,
             has_caught_up: false,
             files: BTreeMap::new(),
             forgotten: Vec::new(),
@@ -164,17 +169,16 @@ impl Receiver {
     fn take_in(&mut self, state: &LogState) -> Result<Vec<SegmentName>, EngineError> {
         let size = state.segment_bytes;
         let confirmed = state.slot(&self.slot).and_then(slot::Slot::confirmed).unwrap_or(0);
-        self.has_caught_up |= confirmed > self.confirmed_before;
+        self.has_confirmed |= confirmed != self.confirmed_before;
+        // Of a segment that the slot is at the very beginning of, nothing is to be caught up with.
+        self.has_caught_up |= confirmed > self.confirmed_before || self.confirmed_before.is_multiple_of(size);
         let mut changed = Vec::new();
         for (segment, is_open) in self.list()? {
             let (start, path) = (segment.start(size), self.path_of(segment, is_open));
             let bytes = if is_open {
                 let here = length_without_zeros(&path).map_err(EngineError::file("reading the received log", &path))?;
-                self.has_caught_up |= start + here + SLACK >= self.confirmed_before;
-                // A record may end with zeros. More of them are what is not there yet: a receiver that was started again writes
-                // the segment anew, and has confirmed more than that.
-                let confirmed = confirmed.saturating_sub(start);
-                if here + SLACK >= confirmed { confirmed } else { here }
+                self.has_caught_up |= here > 0 && start + here + SLACK >= self.confirmed_before;
+                arrived(here, self.has_confirmed.then(|| confirmed.saturating_sub(start)))
             } else {
                 size
             };
@@ -359,8 +363,36 @@ fn is_complete(state: &LogState, slot: &str) -> bool {
     state.flushed().zip(confirmed).is_some_and(|(flushed, confirmed)| confirmed >= flushed)
 }
 
+/// How much of an open segment has arrived: it has `here` bytes up to the last one that is not zero, and this very receiver has
+/// confirmed so many of it.
+fn arrived(here: u64, confirmed: Option<u64>) -> u64 {
+    match confirmed {
+        // More zeros than that: a receiver that was started again writes the segment anew, and has confirmed more before.
+        Some(confirmed) if here > 0 && here + SLACK >= confirmed => here.max(confirmed),
+        _ => here,
+    }
+}
+
 /// How long a file is without the zeros at its end.
 fn length_without_zeros(path: &Path) -> std::io::Result<u64> {
     let bytes = fs::read(path)?;
     Ok(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zeros_have_arrived_only_when_this_receiver_says_so() {
+        // A new slot begins behind the header of a segment that the tool has made and written nothing into.
+        assert_eq!(arrived(0, None), 0);
+        assert_eq!(arrived(0, Some(40)), 0);
+        // A record that ends with zeros.
+        assert_eq!(arrived(995, None), 995);
+        assert_eq!(arrived(995, Some(1000)), 1000);
+        assert_eq!(arrived(1000, Some(995)), 1000);
+        // Written anew, from its beginning.
+        assert_eq!(arrived(500, Some(1000)), 500);
+    }
 }

@@ -115,6 +115,43 @@ async fn a_server_without_commits_is_known_to_be_complete() {
     assert!(archive.complete_until.unwrap() > last + TimeDelta::milliseconds(200));
 }
 
+/// A new slot begins at the last checkpoint, a few bytes into a segment of which nothing was received yet.
+#[tokio::test]
+async fn nothing_is_archived_in_place_of_what_has_not_arrived() {
+    let (server, datastore) = server_with_writes().await;
+    for number in 0..4 {
+        server.sql("select pg_switch_wal(); checkpoint").unwrap();
+        let mut archive = Archive::new();
+        let mut receiver = archive.receiver(&datastore).await.unwrap();
+        // What is kept of the first looks must still be so when all has arrived.
+        for _ in 0..3 {
+            let look = receiver.look().await.unwrap();
+            archive.keep(&look);
+        }
+        write(&server, number);
+        archive.catch_up(receiver.as_mut()).await;
+        for segment in archive.segments.values() {
+            let bytes = std::fs::read(archive.path_of(&segment.name)).unwrap();
+            assert_ne!(bytes[..2], [0, 0], "{} begins without its header", segment.name);
+        }
+        drop(receiver);
+        driver().end_receiving(&datastore, &NEVER()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_begins_again_at_a_new_segment_of_an_idle_server_is_complete() {
+    let (server, datastore) = server_with_writes().await;
+    let mut archive = Archive::new();
+    let mut receiver = archive.receiver(&datastore).await.unwrap();
+    write(&server, 1);
+    server.sql("select pg_switch_wal()").unwrap();
+    archive.catch_up(receiver.as_mut()).await;
+    drop(receiver);
+    receiver = archive.receiver(&datastore).await.unwrap();
+    archive.catch_up(receiver.as_mut()).await;
+}
+
 #[tokio::test]
 async fn f52_log_that_the_server_threw_away_is_a_gap() {
     let server = Postgres::builder()
