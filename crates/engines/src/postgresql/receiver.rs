@@ -246,7 +246,7 @@ impl Receiver {
         for entry in fs::read_dir(&self.view).map_err(failed())? {
             fs::remove_file(entry.map_err(failed())?.path()).map_err(failed())?;
         }
-        let newest = self.files.keys().next_back().map_or(0, |segment| segment.timeline);
+        let newest = self.newest_timeline();
         for (segment, seen) in self.files.iter().filter(|(segment, _)| segment.timeline == newest) {
             let link = |is_open| fs::hard_link(self.path_of(*segment, is_open), self.view.join(segment.to_string()));
             match link(!seen.closed) {
@@ -257,6 +257,11 @@ impl Receiver {
             .map_err(failed())?;
         }
         Ok(())
+    }
+
+    /// The timeline that grows; the open segment of one that a promotion has ended stays as it is.
+    fn newest_timeline(&self) -> u32 {
+        self.files.keys().next_back().map_or(0, |segment| segment.timeline)
     }
 
     fn stream_of(&self, segment: SegmentName) -> String {
@@ -309,6 +314,7 @@ impl LogReceiver for Receiver {
             self.show()?;
             self.find_commits(size, &changed).await?;
         }
+        let newest = self.newest_timeline();
         let mut files = Vec::new();
         for segment in changed {
             let Some(seen) = self.files.get(&segment).cloned() else { continue };
@@ -318,7 +324,11 @@ impl LogReceiver for Receiver {
                 gap_before,
                 stream,
                 name: segment.to_string(),
-                path: if seen.closed { self.path_of(segment, false) } else { self.view.join(segment.to_string()) },
+                path: if seen.closed || segment.timeline != newest {
+                    self.path_of(segment, !seen.closed)
+                } else {
+                    self.view.join(segment.to_string())
+                },
                 start,
                 bytes: seen.bytes,
                 closed: seen.closed,

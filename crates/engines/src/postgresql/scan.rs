@@ -6,13 +6,15 @@ use std::fs;
 use domain::log_archive::{LARGE_ROWS, LogEntry, LogEntryKind, LogScan};
 use domain::{ErrorCode, StopPosition};
 
-use super::lsn::SegmentName;
+use super::lsn::{self, SegmentName};
 use super::records::{self, Record, Span};
 use super::{binaries, slot};
 use crate::{EngineError, LogScanRequest};
 
 /// How many transactions are followed at once; of more that are open at a time the oldest are forgotten.
 const OPEN_MAX: usize = 100_000;
+/// How far before the end of the archived log its last record may begin: that may have been cut.
+const CUT_RECORD_BYTES_MAX: u64 = 1 << 20;
 /// How many files a summary names.
 const NAMED_FILES: usize = 3;
 
@@ -81,9 +83,21 @@ pub(super) async fn scan(request: &LogScanRequest) -> Result<LogScan, EngineErro
             start: start.start,
             manager: None,
         };
-        records::read(&span, &request.cancel, |record| see(record, request, &mut open, &mut scan)).await?;
+        let (mut read_to, mut is_enough) = (start.start, false);
+        let on_record = |record: &Record| {
+            read_to = record.end(size);
+            is_enough = !see(record, request, &mut open, &mut scan);
+            !is_enough
+        };
+        records::read(&span, &request.cancel, on_record).await?;
         if scan.truncated {
             break;
+        }
+        let end = run.last().map_or(0, |last| if last.closed { last.start } else { last.end });
+        if !is_enough && read_to + CUT_RECORD_BYTES_MAX < end {
+            let (from, to) = (lsn::write(read_to), lsn::write(end));
+            let detail = format!("pg_waldump can't read the archived log between {from} and {to}.");
+            return Err(EngineError::known(ErrorCode::EngineToolFailed, detail));
         }
     }
     Ok(scan)

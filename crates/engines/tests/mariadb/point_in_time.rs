@@ -1,8 +1,13 @@
 //! A replay holds exactly what was committed up to its stop.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Engine, ErrorCode, RecoveryStop, StopPosition};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use testkit::MariaDb;
+use tokio::runtime::Handle;
 
 use super::archive::*;
 use super::harness::*;
@@ -79,16 +84,44 @@ fn file_stop(file: &str, position: u64) -> RecoveryStop {
     RecoveryStop::Position { position: StopPosition::File { file: file.to_owned(), position } }
 }
 
+/// Commits a row; gives its transaction.
+fn write(server: &MariaDb, id: u64) -> (u64, String) {
+    let gtid = server.sql(&format!("insert into shop.t values ({id}, 'x'); select @@last_gtid")).expect("write");
+    (id, gtid)
+}
+
+/// A backup, and what was committed from its beginning until somewhat after its end.
+fn backed_up_while_written_to(server: &MariaDb) -> (Prepared, Vec<(u64, String)>) {
+    let is_over = AtomicBool::new(false);
+    let (runtime, is_over) = (Handle::current(), &is_over);
+    tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                let mut acknowledged = Vec::new();
+                while !is_over.load(Ordering::Relaxed) {
+                    acknowledged.push(write(server, acknowledged.len() as u64 + 2));
+                }
+                acknowledged
+            });
+            let prepared = runtime.block_on(Prepared::make(server));
+            is_over.store(true, Ordering::Relaxed);
+            (prepared, writer.join().expect("it ends"))
+        })
+    })
+}
+
 async fn oracle(server: &MariaDb) {
     server.sql("create database shop; create table shop.t (id int primary key, v varchar(100))").expect("create");
     server.sql("insert into shop.t values (1, 'in the backup')").expect("write");
     let mut archive = Archive::new();
-    let prepared = Prepared::make(server).await;
+    let (prepared, mut acknowledged) = backed_up_while_written_to(server);
+    let in_backup: u64 = ask_restored(&prepared.copy(&Log::default()), "select max(id) from shop.t").parse().unwrap();
+    acknowledged.retain(|(id, _)| *id > in_backup);
+    assert!(in_backup > 1 && !acknowledged.is_empty(), "the writer ran before the backup's end and after it");
     let mut receiver = told(archive.receive(&prepared.access).await);
-    let mut acknowledged = Vec::new();
-    for id in 2..=24u64 {
-        let gtid = server.sql(&format!("insert into shop.t values ({id}, 'x'); select @@last_gtid")).expect("write");
-        acknowledged.push((id, gtid));
+    let next = acknowledged.last().expect("some").0 + 1;
+    for id in next..next + 20 {
+        acknowledged.push(write(server, id));
         if id % 8 == 0 {
             server.sql("flush binary logs").expect("flush");
         }
@@ -107,14 +140,18 @@ async fn oracle(server: &MariaDb) {
     }
     let half = TimeDelta::milliseconds(500);
     stops.push((RecoveryStop::Time { at: last + TimeDelta::seconds(2) + half }, Box::new(|_| true)));
-    for index in [0, 7, 13, 22] {
+    let seed = rand::random();
+    println!("the seed of the stops is {seed}");
+    let mut indexes = rand::seq::index::sample(&mut StdRng::seed_from_u64(seed), written.len(), 6).into_vec();
+    indexes.extend([0, written.len() - 1]);
+    for index in indexes {
         let (id, gtid) = (written[index].id, written[index].gtid.clone());
         stops.push((gtid_stop(&gtid, true), Box::new(move |row| row.id < id)));
         stops.push((gtid_stop(&gtid, false), Box::new(move |row| row.id <= id)));
         stops.push((file_stop(&written[index].file, written[index].end), Box::new(move |row| row.id <= id)));
     }
     for (stop, holds) in stops {
-        let mut expected = vec!["1".to_owned()];
+        let mut expected: Vec<String> = (1..=in_backup).map(|id| id.to_string()).collect();
         expected.extend(written.iter().filter(|row| holds(row)).map(|row| row.id.to_string()));
         let (staging, reached) = told(prepared.replay(&archive, stop.clone()).await);
         let newest = written.iter().rfind(|row| holds(row));

@@ -1,5 +1,7 @@
 //! The log on its way from a real server into the spool.
 
+use std::os::unix::fs::MetadataExt;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
@@ -180,6 +182,37 @@ async fn f52_log_that_the_server_threw_away_is_a_gap() {
     let gaps: Vec<_> = archive.segments.values().filter_map(|segment| segment.gap_before.as_ref()).collect();
     assert_eq!(gaps.len(), 1, "{:?}", archive.segments);
     assert!(gaps[0].contains("threw away log"), "{gaps:?}");
+}
+
+/// A standby that takes over at the same address writes segments of the same positions, on a timeline of its own.
+#[tokio::test]
+async fn a_promoted_server_begins_another_line() {
+    let (server, datastore) = server_with_writes().await;
+    let mut archive = Archive::new();
+    let mut receiver = archive.receiver(&datastore).await.unwrap();
+    let before = write(&server, 1);
+    archive.catch_up(receiver.as_mut()).await;
+    let left = archive.segments.values().next_back().unwrap().clone();
+    assert_eq!(left.last_commit_at, Some(before));
+    drop(receiver);
+
+    server.stop().unwrap();
+    let signal = server.data_directory.join("standby.signal");
+    std::fs::write(&signal, "").unwrap();
+    let owner = std::fs::metadata(&server.data_directory).unwrap();
+    std::os::unix::fs::chown(&signal, Some(owner.uid()), Some(owner.gid())).unwrap();
+    server.start_again().unwrap();
+    server.sql("select pg_promote()").unwrap();
+    let mut receiver = archive.receiver(&datastore).await.unwrap();
+    let after = write(&server, 2);
+    archive.catch_up(receiver.as_mut()).await;
+    let newest = archive.segments.values().next_back().unwrap();
+    assert_eq!((newest.start, newest.last_commit_at), (left.start, Some(after)), "{:?}", archive.segments);
+    assert_ne!((&newest.name, &newest.incarnation), (&left.name, &left.incarnation));
+    assert_eq!(newest.gap_before, None);
+    let kept = std::fs::read(archive.path_of(&left.name)).unwrap();
+    let copied = std::fs::read(archive.path_of(&newest.name)).unwrap();
+    assert_eq!(kept[8192..kept.len() - 8], copied[8192..kept.len() - 8], "up to the promotion it is the same log");
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use chrono::{TimeDelta, Utc};
 use domain::log_archive::{LogEntryKind, LogScan};
 use domain::{Engine, RecoveryStop};
-use engines::LogScanRequest;
+use engines::{EngineError, LogScanRequest};
 use testkit::Postgres;
 use tokio_util::sync::CancellationToken;
 
@@ -11,6 +11,15 @@ use crate::logs::{Archive, Copies};
 use crate::setup::*;
 
 async fn scan(archive: &Archive, version: &str, all_transactions: bool, limit: usize) -> LogScan {
+    try_scan(archive, version, all_transactions, limit).await.unwrap()
+}
+
+async fn try_scan(
+    archive: &Archive,
+    version: &str,
+    all_transactions: bool,
+    limit: usize,
+) -> Result<LogScan, EngineError> {
     driver()
         .scan_logs(&LogScanRequest {
             engine: Engine::Postgresql,
@@ -24,7 +33,6 @@ async fn scan(archive: &Archive, version: &str, all_transactions: bool, limit: u
             cancel: CancellationToken::new(),
         })
         .await
-        .unwrap()
 }
 
 #[tokio::test]
@@ -65,4 +73,12 @@ async fn a_dropped_table_and_large_changes_are_found() {
     let (staging, _) = copies.replay(&server, &stored, &archive, stop).await.unwrap();
     let summary = probe(&staging).await.unwrap().summary;
     assert!(summary.contains("2 tables"), "{summary}");
+
+    // What can't be read is not passed over in silence.
+    let first = archive.path_of(archive.segments.keys().next().unwrap());
+    let mut damaged = std::fs::read(&first).unwrap();
+    damaged[..8192].fill(0);
+    std::fs::write(&first, damaged).unwrap();
+    let error = try_scan(&archive, &stored.facts.engine_version, true, 1000).await.unwrap_err();
+    assert!(error.to_string().contains("can't read the archived log between"), "{error}");
 }

@@ -4,10 +4,13 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{ErrorCode, RecoveryStop, StopPosition};
 use engines::Staging;
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use testkit::Postgres;
 
 use crate::logs::{Archive, Copies};
@@ -67,9 +70,15 @@ struct Written {
     archive: Archive,
     copies: Copies,
     rows: Vec<Acknowledged>,
+    backup_ended_at: DateTime<Utc>,
 }
 
-/// A server with rows before a backup, and rows in many transactions after it, all in the archive. `zone` is the server's.
+/// Commits rows from 1000 on until there is something in `halt`.
+const WRITER: &str = "do $$ begin for n in 1000..100000 loop \
+    insert into written values (n); commit; perform pg_sleep(0.003); exit when exists (select from halt); end loop; end $$";
+
+/// A server with a writer that runs during the backup and somewhat longer, and rows in many transactions after it, all in the
+/// archive. `zone` is the server's.
 async fn written(zone: &str) -> Written {
     let server = Postgres::builder()
         .setting("track_commit_timestamp", "on")
@@ -77,12 +86,23 @@ async fn written(zone: &str) -> Written {
         .setting("log_timezone", zone)
         .start()
         .unwrap();
-    server.sql("create table written (n int primary key); insert into written values (0)").unwrap();
+    let create = "create table written (n int primary key); create table halt (); insert into written values (0)";
+    server.sql(create).unwrap();
     let datastore = access(&server);
     let mut archive = Archive::new();
     let mut receiver = archive.receiver(&datastore).await.unwrap();
     archive.catch_up(receiver.as_mut()).await;
+    let server = Arc::new(server);
+    let writer = std::thread::spawn({
+        let server = Arc::clone(&server);
+        move || server.sql(WRITER).unwrap()
+    });
     let stored = back_up_of(&datastore).await;
+    let backup_ended_at = Utc::now();
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    server.sql("insert into halt default values").unwrap();
+    writer.join().unwrap();
+    let server = Arc::into_inner(server).unwrap();
     for round in 0..6_u32 {
         let statements: String =
             (1..=10).map(|n| format!("insert into written values ({});", round * 10 + n)).collect();
@@ -97,7 +117,7 @@ async fn written(zone: &str) -> Written {
     archive.catch_up(receiver.as_mut()).await;
     let rows = acknowledged(&server);
     let copies = Copies::of(&server, &stored).await;
-    Written { server, stored, archive, copies, rows }
+    Written { server, stored, archive, copies, rows, backup_ended_at }
 }
 
 impl Written {
@@ -122,18 +142,22 @@ impl Written {
 #[tokio::test]
 async fn each_stop_time_brings_back_exactly_what_was_committed_by_then() {
     let written = written("UTC").await;
-    let after_backup: Vec<&Acknowledged> = written.rows.iter().filter(|row| row.number > 0).collect();
+    let after_backup: Vec<&Acknowledged> = written.rows.iter().filter(|row| row.at > written.backup_ended_at).collect();
+    assert!(after_backup[0].number >= 1000, "the writer runs on after the backup");
     let (first, last) = (after_backup[0].at, after_backup.last().unwrap().at);
-    let mut stops = vec![last, last + TimeDelta::seconds(3600), last - TimeDelta::microseconds(1)];
-    for place in [0, 10, 31, 45] {
-        let at = after_backup[place].at;
-        stops.extend([at, at - TimeDelta::microseconds(1), at + TimeDelta::microseconds(1)]);
+    let seed = rand::random();
+    println!("the seed of the stop times is {seed}");
+    let mut random = StdRng::seed_from_u64(seed);
+    let microsecond = TimeDelta::microseconds(1);
+    let mut stops = vec![first - microsecond, last, last - microsecond, last + TimeDelta::seconds(3600)];
+    for _ in 0..4 {
+        let at = after_backup[random.random_range(0..after_backup.len())].at;
+        stops.extend([at, at - microsecond, at + microsecond]);
     }
     let span = (last - first).num_microseconds().unwrap();
-    // Anywhere between, always the same places.
-    stops.extend((1..=5).map(|part| first + TimeDelta::microseconds(span * part * 7919 % span)));
+    stops.extend((0..8).map(|_| first + TimeDelta::microseconds(random.random_range(0..span))));
     assert!(stops.len() >= 20);
-    for stop in stops.into_iter().filter(|stop| *stop >= first - TimeDelta::microseconds(1)) {
+    for stop in stops {
         let rows = written.rows_after(RecoveryStop::Time { at: stop }).await;
         assert_eq!(rows, written.until(stop), "at {stop}");
     }
@@ -144,14 +168,15 @@ async fn places_in_the_log_are_exact_too() {
     let written = written("America/New_York").await;
     let all = written.until(written.rows.last().unwrap().at);
     assert_eq!(written.rows_after(RecoveryStop::Latest).await, all);
-    let row = &written.rows[25];
+    let numbered = |number| written.rows.iter().find(|row| row.number == number).unwrap();
+    let row = numbered(25);
     let position = |position| RecoveryStop::Position { position };
     let with = written.rows_after(position(StopPosition::Xid { xid: row.xid.clone(), before: false })).await;
     assert_eq!(with, written.until(row.at));
     let without = written.rows_after(position(StopPosition::Xid { xid: row.xid.clone(), before: true })).await;
-    assert_eq!(without, written.until(written.rows[24].at));
+    assert_eq!(without, written.until(numbered(24).at));
     let named = written.rows_after(position(StopPosition::Name { name: "in the middle".into() })).await;
-    assert_eq!(named, (0..=30).collect::<Vec<_>>());
+    assert_eq!(named, written.until(numbered(30).at));
     // The zone of the server changes nothing.
     let at = RecoveryStop::Time { at: row.at };
     assert_eq!(written.rows_after(at).await, written.until(row.at));
