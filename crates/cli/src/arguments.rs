@@ -38,6 +38,38 @@ pub enum Command {
     Demo(DemoArguments),
     /// Print the OpenAPI document.
     Openapi,
+    /// What the control database knows of backups.
+    #[command(subcommand)]
+    Catalog(CatalogCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CatalogCommand {
+    /// Take into the control database the backups that a storage holds and it does not know, after it was lost.
+    Rebuild(CatalogRebuildArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct CatalogRebuildArguments {
+    #[command(flatten)]
+    pub database: DatabaseArguments,
+    /// The name of the storage to read.
+    #[arg(long, env = "HOLDFAST_STORAGE", default_value = domain::storage::DEFAULT_STORAGE_NAME)]
+    pub storage: String,
+}
+
+/// Where the control database is.
+#[derive(Debug, Args)]
+pub struct DatabaseArguments {
+    /// Where the control database, the keys and the default storage are kept.
+    #[arg(long, env = "HOLDFAST_DATA_DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// The control database: postgres://…; an SQLite file in the data directory when left out.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: Option<String>,
+    /// The key that passwords are encrypted with; made when it is missing.
+    #[arg(long, env = "HOLDFAST_MASTER_KEY_FILE")]
+    pub master_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

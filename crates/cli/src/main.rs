@@ -2,6 +2,7 @@
 //! outcome into an exit status: 0 done, 2 wrong usage or configuration, 1 anything else.
 
 mod arguments;
+mod catalog;
 mod demo;
 mod failure;
 mod files;
@@ -14,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, CatalogCommand, Command};
 use failure::Failure;
 
 fn main() -> ExitCode {
@@ -43,6 +44,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Worker(options) => worker::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Openapi => print_openapi(),
+            Command::Catalog(CatalogCommand::Rebuild(options)) => catalog::rebuild(options).await,
         }
     })
 }

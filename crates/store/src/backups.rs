@@ -1,10 +1,12 @@
 //! Backups: the catalog. A backup's status is that of the job that makes it; the row only repeats it for lists.
 
+mod adopt;
 pub(crate) mod begin;
 mod list;
 mod parent;
 pub(crate) mod row;
 
+pub use adopt::Adoption;
 pub use list::BackupFilter;
 
 use diesel::prelude::*;

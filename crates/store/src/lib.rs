@@ -29,7 +29,7 @@ mod workers;
 
 use std::sync::{Arc, Mutex};
 
-pub use backups::BackupFilter;
+pub use backups::{Adoption, BackupFilter};
 pub use datastores::DatastoreFilter;
 pub use error::StoreError;
 pub use idempotency::{Idempotency, IdempotentAnswer};

@@ -114,6 +114,18 @@ impl Store {
         self.read(|connection| default(connection)?.ok_or(StoreError::NotFound { what: "storage" })?.into_domain())
     }
 
+    /// The storage of this name, with its secret.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::WrongMasterKey`].
+    pub fn storage_access_by_name(&self, name: &str) -> Result<StorageAccess, StoreError> {
+        self.read(|connection| {
+            let id: Option<String> =
+                storages::table.filter(storages::name.eq(name)).select(storages::id).first(connection).optional()?;
+            access(connection, &self.key, &id.ok_or(StoreError::NotFound { what: "storage" })?)
+        })
+    }
+
     /// One storage.
     pub fn storage_get(&self, id: Uuid) -> Result<Storage, StoreError> {
         self.read(|connection| find(connection, &id.to_string())?.into_domain())

@@ -4,6 +4,7 @@
 mod architecture;
 mod bad_input;
 mod by_hand;
+mod catalog;
 mod chains;
 mod command_line;
 mod damage;

@@ -24,16 +24,36 @@ use crate::{Store, StoreError};
 const LAST_NUMBER: &str = "backup_number";
 
 fn next_number(transaction: &mut Transaction<'_>) -> Result<i64, StoreError> {
+    let next = last_number(transaction)? + 1;
+    set_last_number(transaction, next)?;
+    Ok(next)
+}
+
+/// Gives a backup the number that it had elsewhere, or a new one where another has that.
+pub fn take_number(transaction: &mut Transaction<'_>, wanted: i64) -> Result<i64, StoreError> {
+    let having = backups::table.filter(backups::number.eq(wanted)).count();
+    if wanted < 1 || having.get_result::<i64>(transaction.connection)? > 0 {
+        return next_number(transaction);
+    }
+    let last = last_number(transaction)?;
+    set_last_number(transaction, last.max(wanted))?;
+    Ok(wanted)
+}
+
+/// Reads the last number, and keeps others from giving the next one until the transaction's end.
+fn last_number(transaction: &mut Transaction<'_>) -> Result<i64, StoreError> {
     use crate::connection::AnyConnection;
     if let AnyConnection::Postgres(postgres) = transaction.connection {
         meta::table.find(LAST_NUMBER).select(meta::value).for_update().first::<String>(postgres)?;
     }
     let last: String = meta::table.find(LAST_NUMBER).select(meta::value).first(transaction.connection)?;
-    let next = word::<i64>("meta.value", &last)? + 1;
-    diesel::update(meta::table.find(LAST_NUMBER))
-        .set(meta::value.eq(next.to_string()))
-        .execute(transaction.connection)?;
-    Ok(next)
+    word("meta.value", &last)
+}
+
+fn set_last_number(transaction: &mut Transaction<'_>, number: i64) -> Result<(), StoreError> {
+    let last = diesel::update(meta::table.find(LAST_NUMBER));
+    last.set(meta::value.eq(number.to_string())).execute(transaction.connection)?;
+    Ok(())
 }
 
 /// The job that uses a backup now or waits to: makes, verifies, restores or deletes it.

@@ -1,6 +1,7 @@
 //! Every promise of the store, on SQLite and on PostgreSQL.
 
 mod backups;
+mod catalog;
 mod chains;
 mod claims;
 mod datastores;

@@ -1,0 +1,72 @@
+//! `holdfast catalog rebuild`: the catalog of a lost control database, from what a storage holds. // F-24
+
+use std::path::Path;
+
+use chrono::Utc;
+use domain::Manifest;
+use store::{MasterKey, Store, StoreError};
+use vault::Vault;
+
+use crate::arguments::CatalogRebuildArguments;
+use crate::failure::Failure;
+use crate::files::{default_data_directory, make_directory};
+
+/// Takes in what the storage holds and says what came of it. Backups whose manifest can't be read are named on stderr and
+/// make the command fail, after all others were taken in.
+pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> {
+    let directory = match arguments.database.data_dir {
+        Some(directory) => directory,
+        None => default_data_directory("holdfast")?,
+    };
+    make_directory(&directory, 0o700)?;
+    let key_file = arguments.database.master_key_file.unwrap_or_else(|| directory.join("master.key"));
+    let key = MasterKey::load_or_create(&key_file).map_err(|error| Failure::other("opening the master key", error))?;
+    let url =
+        arguments.database.database_url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned());
+    let name = arguments.storage;
+    let in_database = |error: StoreError| match error {
+        StoreError::NotFound { .. } => Failure::configuration(
+            format!("There is no storage named {name:?}."),
+            "Start Holdfast, add the storage, and name it with --storage.",
+        ),
+        error => Failure::other("opening the control database", error),
+    };
+    let store = open(&url, key, &directory.join("backups")).map_err(in_database)?;
+    let storage = store.storage_access_by_name(&name).map_err(in_database)?;
+
+    let reading = |error| Failure::other("reading the storage", error);
+    let vault = Vault::open(&storage).map_err(reading)?;
+    let found = vault.list_manifests().await.map_err(reading)?;
+    let mut manifests: Vec<Manifest> = Vec::new();
+    let mut unreadable = 0;
+    for (folder, manifest) in found {
+        match manifest {
+            Ok(manifest) => manifests.push(manifest),
+            Err(error) => {
+                unreadable += 1;
+                eprintln!("holdfast: {folder} is left out: {:#}", anyhow::Error::from(error));
+            }
+        }
+    }
+    let adoption = store
+        .catalog_adopt(storage.id, &manifests, Utc::now())
+        .map_err(|error| Failure::other("writing the catalog", error))?;
+    println!("{} backups were taken in, {} were known already.", adoption.backups, adoption.known);
+    for name in &adoption.datastores {
+        println!("Datastore {name:?} is new: enter its address and its account in its settings.");
+    }
+    for id in &adoption.without_parent {
+        eprintln!("holdfast: backup {id} is left out: the backup that it builds on is not in the storage");
+    }
+    match unreadable + adoption.without_parent.len() {
+        0 => Ok(()),
+        left_out => Err(anyhow::anyhow!("{left_out} backups can't be used; the lines above name them").into()),
+    }
+}
+
+/// Opens the control database, new or not, with the default storage in it.
+fn open(url: &str, key: MasterKey, default_storage: &Path) -> Result<Store, StoreError> {
+    let store = Store::open(url, key)?;
+    store.storage_ensure_default(&default_storage.to_string_lossy(), Utc::now())?;
+    Ok(store)
+}
