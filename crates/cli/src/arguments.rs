@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use domain::ScheduleSettings;
+use domain::{BackupType, ScheduleSettings};
 
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
@@ -38,13 +38,76 @@ pub enum Command {
     Demo(DemoArguments),
     /// Print the OpenAPI document.
     Openapi,
-    /// What the control database knows of backups.
+    /// Make a backup, and wait for its end.
+    Backup(BackupArguments),
+    /// Restore a backup into the datastore that it is of, and wait for its end. What the datastore holds is replaced.
+    Restore(RestoreArguments),
+    /// Read a backup again, all of it, and say whether it is whole.
+    Verify(VerifyArguments),
+    /// What is known of backups.
     #[command(subcommand)]
     Catalog(CatalogCommand),
 }
 
+/// How a control plane is reached.
+#[derive(Debug, Args)]
+pub struct RemoteArguments {
+    /// The control plane.
+    #[arg(long, env = "HOLDFAST_SERVER", default_value = "http://127.0.0.1:8080")]
+    pub server: String,
+    /// A file with a token of it, which only its owner may read.
+    #[arg(long, env = "HOLDFAST_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct BackupArguments {
+    /// The datastore's name or id.
+    pub datastore: String,
+    /// `full` or `incremental`; the default of its method when left out.
+    #[arg(long = "type", env = "HOLDFAST_TYPE")]
+    pub backup_type: Option<BackupType>,
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyArguments {
+    /// The backup's number or id.
+    pub backup: String,
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArguments {
+    /// The backup's number or id.
+    pub backup: String,
+    /// The datastore's name, to confirm that what it holds may be replaced.
+    #[arg(long, env = "HOLDFAST_CONFIRM")]
+    pub confirm: String,
+    /// A time such as 2026-11-22T07:00:01Z, or `latest`; exactly the backup when left out.
+    #[arg(long, env = "HOLDFAST_STOP_TIME", conflicts_with = "stop_position")]
+    pub stop_time: Option<String>,
+    /// A place in the log as JSON, such as {"gtid":"0-1-742"}.
+    #[arg(long, env = "HOLDFAST_STOP_POSITION")]
+    pub stop_position: Option<String>,
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
+#[derive(Debug, Args)]
+pub struct CatalogListArguments {
+    /// Only this datastore's, by its name or id.
+    pub datastore: Option<String>,
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum CatalogCommand {
+    /// List the backups that a control plane knows, a line each.
+    List(CatalogListArguments),
     /// Take into the control database the backups that a storage holds and it does not know, after it was lost.
     Rebuild(CatalogRebuildArguments),
 }

@@ -6,6 +6,7 @@ mod catalog;
 mod demo;
 mod failure;
 mod files;
+mod remote;
 mod serve;
 mod signals;
 mod worker;
@@ -44,6 +45,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Worker(options) => worker::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Openapi => print_openapi(),
+            Command::Backup(options) => remote::backup(options).await,
+            Command::Restore(options) => remote::restore(options).await,
+            Command::Verify(options) => remote::verify(options).await,
+            Command::Catalog(CatalogCommand::List(options)) => remote::list(options).await,
             Command::Catalog(CatalogCommand::Rebuild(options)) => catalog::rebuild(options).await,
         }
     })

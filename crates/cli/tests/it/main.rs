@@ -13,6 +13,7 @@ mod kill_sweep;
 mod main_job;
 mod pitr;
 mod plane;
+mod remote;
 mod retention;
 mod schedules;
 mod secrets;
