@@ -2,10 +2,11 @@
 //! hear first what they can mend in the request itself. // F-61, F-64
 
 use chrono::{DateTime, Utc};
+use domain::problem::FieldError;
 use domain::recovery::has_log;
 use domain::version::can_take;
 use domain::{
-    Backup, Datastore, Engine, ErrorCode, JobStatus, RecoveryStop, RestoreCreate, RestoreTarget, StopPosition,
+    Backup, Datastore, Engine, ErrorCode, JobStatus, RecoveryStop, RestoreCreate, RestoreTargetDraft, StopPosition,
 };
 use serde::Deserialize;
 use store::RecoveryFacts;
@@ -25,8 +26,7 @@ pub(crate) fn check(
     if let Some(stop) = &stop {
         check_stop(backup, stop, facts, now)?;
     }
-    check_target(datastore, body)?;
-    check_server(backup, datastore)?;
+    check_target(backup, datastore, body)?;
     Ok(stop)
 }
 
@@ -115,19 +115,25 @@ pub(crate) fn check_stop(
     }
 }
 
-fn check_target(datastore: &Datastore, body: &RestoreCreate) -> Result<(), ApiProblem> {
+/// Whether the data may go there. A server that is to be made has no version yet, and nothing of it is overwritten.
+fn check_target(backup: &Backup, datastore: &Datastore, body: &RestoreCreate) -> Result<(), ApiProblem> {
     match &body.target {
-        RestoreTarget::NewDatastore { .. } => Err(ApiProblem::new(
-            ErrorCode::TargetNotSupported,
-            "Restoring into a new datastore is not supported yet. Restore in place.",
-        )
-        .at("/target/kind")),
-        RestoreTarget::InPlace if body.confirm.as_deref() != Some(datastore.name.as_str()) => Err(ApiProblem::new(
-            ErrorCode::ConfirmationMismatch,
-            "A restore in place replaces all data: type the datastore's name exactly.",
-        )
-        .at("/confirm")),
-        RestoreTarget::InPlace => Ok(()),
+        RestoreTargetDraft::NewDatastore(new) => {
+            let errors = new.registration(datastore).validate();
+            let of_target = |error: FieldError| FieldError::new(format!("/target{}", error.pointer), error.detail);
+            match errors.is_empty() {
+                true => Ok(()),
+                false => Err(ApiProblem::invalid(errors.into_iter().map(of_target).collect())),
+            }
+        }
+        RestoreTargetDraft::InPlace if body.confirm.as_deref() != Some(datastore.name.as_str()) => {
+            Err(ApiProblem::new(
+                ErrorCode::ConfirmationMismatch,
+                "A restore in place replaces all data: type the datastore's name exactly.",
+            )
+            .at("/confirm"))
+        }
+        RestoreTargetDraft::InPlace => check_server(backup, datastore),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use client::{Client, ClientError, ListQuery};
 use domain::format::{bytes, duration};
 use domain::{
-    Backup, BackupCreate, Datastore, Job, JobStatus, Page, Restore, RestoreCreate, RestoreStatus, RestoreTarget,
+    Backup, BackupCreate, Datastore, Job, JobStatus, Page, Restore, RestoreCreate, RestoreStatus, RestoreTargetDraft,
     VerificationStatus,
 };
 use uuid::Uuid;
@@ -80,7 +80,7 @@ pub async fn restore(arguments: RestoreArguments) -> Result<(), Failure> {
         )
     })?;
     let create = RestoreCreate {
-        target: RestoreTarget::InPlace,
+        target: RestoreTargetDraft::InPlace,
         pitr_stop_time: arguments.stop_time,
         pitr_stop_position: position,
         confirm: Some(arguments.confirm),

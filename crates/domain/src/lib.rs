@@ -46,7 +46,9 @@ pub use manifest::Manifest;
 pub use problem::{FieldError, Problem};
 pub use recovery::RecoveryWindow;
 pub use recurrence::Recurrence;
-pub use restore::{Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget};
+pub use restore::{
+    NewDatastore, Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget, RestoreTargetDraft,
+};
 pub use restore_plan::{Obstacle, RestorePlan};
 pub use retention::{
     BackupFacts, CalendarPeriod, ClockFacts, DeleteReason, KeepReason, LogRange, RetentionDecision, RetentionPlan,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::named_enum;
-use crate::{JobError, Progress, StopPosition};
+use crate::{Datastore, DatastoreCreate, JobError, Progress, Secret, Service, StopPosition};
 
 /// How long the replaced data is kept for an undo, in hours.
 pub const UNDO_HOURS: i64 = 24;
@@ -36,7 +36,7 @@ named_enum! {
     }
 }
 
-/// Where a restore puts the data.
+/// Where a restore put the data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -45,6 +45,59 @@ pub enum RestoreTarget {
     InPlace,
     /// Into a new datastore of this name.
     NewDatastore { name: String },
+}
+
+/// Where a restore is to put the data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum RestoreTargetDraft {
+    /// Over the datastore that the backup was made of.
+    InPlace,
+    /// Into an empty data directory, registered as a new datastore.
+    NewDatastore(Box<NewDatastore>),
+}
+
+/// A datastore to be made by a restore. What is left out is as it is of the datastore that the backup was made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct NewDatastore {
+    pub name: String,
+    /// An empty directory on the worker's machine, with the owner and the mode that the server's data directory is to have.
+    pub data_directory: String,
+    /// How the server on it is started and stopped. When left out the data is put into the directory, and nothing is started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<Service>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The engine's usual port when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password: Option<Secret>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
+}
+
+impl NewDatastore {
+    /// The datastore to register, beside the one that the backup is of.
+    pub fn registration(&self, source: &Datastore) -> DatastoreCreate {
+        DatastoreCreate {
+            name: self.name.clone(),
+            engine: source.engine,
+            host: self.host.clone().unwrap_or_else(|| source.host.clone()),
+            port: self.port,
+            username: self.username.clone().or_else(|| source.username.clone()),
+            password: self.password.clone(),
+            data_directory: Some(self.data_directory.clone()),
+            service: self.service.clone(),
+            worker: self.worker.clone().or_else(|| source.worker.clone()),
+            storage_id: Some(source.storage_id),
+        }
+    }
 }
 
 /// One restore.
@@ -86,7 +139,7 @@ pub struct Restore {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RestoreCreate {
-    pub target: RestoreTarget,
+    pub target: RestoreTargetDraft,
     /// A time, or `latest`; exactly the backup when null or left out.
     #[serde(default)]
     pub pitr_stop_time: Option<String>,

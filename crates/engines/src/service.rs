@@ -66,7 +66,7 @@ pub enum ServiceState {
 /// service's command and leaves the server as it then is.
 ///
 /// # Errors
-/// `service_control_missing` where nobody told how, `service_control_failed` where the command failed or the server still
+/// `service_control_missing` where it runs and nobody told how, `service_control_failed` where the command failed or the server still
 /// runs after it.
 pub async fn stop(service: &Service, context: &ServiceContext) -> Result<(), EngineError> {
     match service {
@@ -78,16 +78,17 @@ pub async fn stop(service: &Service, context: &ServiceContext) -> Result<(), Eng
         }
         Service::Command { stop, .. } => command::run("stopping the server", stop, STOP_LIMIT, context).await?,
         Service::Process { .. } => own_process::stop(context, STOP_LIMIT).await?,
+        Service::None if status(service, context).await? == ServiceState::Stopped => return Ok(()),
         Service::None => return Err(nobody_told()),
     }
     stopped::wait(context, STOP_LIMIT).await
 }
 
-/// Starts the server. Returns when the service's command has ended and there is a first sign of life: the server may still
+/// Starts the server, unless nobody told how. Returns when the service's command has ended and there is a first sign of life: the server may still
 /// be recovering.
 ///
 /// # Errors
-/// `service_control_missing` and `service_control_failed`, as for [`stop`]; the latter too where no server appears.
+/// `service_control_failed`, as for [`stop`], and where no server appears.
 pub async fn start(service: &Service, context: &ServiceContext) -> Result<(), EngineError> {
     match service {
         Service::Systemd { unit } => {
@@ -97,7 +98,8 @@ pub async fn start(service: &Service, context: &ServiceContext) -> Result<(), En
         Service::Process { .. } => {
             own_process::launch_process_service(context.datastore_id, service, context.engine)?;
         }
-        Service::None => return Err(nobody_told()),
+        // Whoever restored into an empty directory starts the server.
+        Service::None => return Ok(()),
     }
     // A command that leaves a server behind may end before the server is to be seen; from here on, whoever sees none
     // knows that it has ended.

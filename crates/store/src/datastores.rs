@@ -22,8 +22,56 @@ use uuid::Uuid;
 use crate::columns::{micros, new_id, to_json};
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
+use crate::transaction::Transaction;
 use crate::{Store, StoreError, schedules};
 use row::DatastoreRow;
+
+/// Registers a server of which nothing is known yet.
+///
+/// # Errors
+/// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage.
+pub(crate) fn insert(
+    transaction: &mut Transaction<'_>,
+    create: &DatastoreCreate,
+    storage_id: Uuid,
+) -> Result<DatastoreRow, StoreError> {
+    let now = transaction.now;
+    storages::require(transaction.connection, storage_id)?;
+    let id = new_id(now);
+    let text = id.to_string();
+    let row = DatastoreRow {
+        name: create.name.clone(),
+        engine: create.engine.as_str().to_owned(),
+        engine_version: None,
+        host: create.host.clone(),
+        port: i32::from(create.port.unwrap_or(create.engine.default_port())),
+        username: create.username.clone(),
+        password_sealed: create
+            .password
+            .as_ref()
+            .map(|password| transaction.key.seal_secret(&row::password_place(&text), password))
+            .transpose()?,
+        data_directory: create.data_directory.clone(),
+        detected_data_directory: None,
+        service: to_json("datastores.service", create.service.as_ref().unwrap_or(&Service::None))?,
+        worker: create.worker.clone(),
+        storage_id: storage_id.to_string(),
+        status: DatastoreStatus::Unknown.as_str().to_owned(),
+        capabilities: to_json("datastores.capabilities", &Capabilities::default())?,
+        findings: "[]".to_owned(),
+        inspected_at: None,
+        server_identity: None,
+        data_size_bytes: None,
+        created_at: micros(now),
+        updated_at: micros(now),
+        log_branch: FIRST_BRANCH.to_owned(),
+        id: text,
+    };
+    let insert = diesel::insert_into(datastores::table).values(&row);
+    name_taken(&create.name, insert.execute(transaction.connection))?;
+    transaction.changed(EventKind::Datastore, id, Some(id));
+    Ok(row)
+}
 
 impl Store {
     /// Registers a server, with what a worker has found out about it where one has, and its first schedule where it gets one.
@@ -39,40 +87,7 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Datastore, StoreError> {
         self.write(now, |transaction| {
-            storages::require(transaction.connection, storage_id)?;
-            let id = new_id(now);
-            let text = id.to_string();
-            let row = DatastoreRow {
-                name: create.name.clone(),
-                engine: create.engine.as_str().to_owned(),
-                engine_version: None,
-                host: create.host.clone(),
-                port: i32::from(create.port.unwrap_or(create.engine.default_port())),
-                username: create.username.clone(),
-                password_sealed: create
-                    .password
-                    .as_ref()
-                    .map(|password| transaction.key.seal_secret(&row::password_place(&text), password))
-                    .transpose()?,
-                data_directory: create.data_directory.clone(),
-                detected_data_directory: None,
-                service: to_json("datastores.service", create.service.as_ref().unwrap_or(&Service::None))?,
-                worker: create.worker.clone(),
-                storage_id: storage_id.to_string(),
-                status: DatastoreStatus::Unknown.as_str().to_owned(),
-                capabilities: to_json("datastores.capabilities", &Capabilities::default())?,
-                findings: "[]".to_owned(),
-                inspected_at: None,
-                server_identity: None,
-                data_size_bytes: None,
-                created_at: micros(now),
-                updated_at: micros(now),
-                log_branch: FIRST_BRANCH.to_owned(),
-                id: text,
-            };
-            let insert = diesel::insert_into(datastores::table).values(&row);
-            name_taken(&create.name, insert.execute(transaction.connection))?;
-            transaction.changed(EventKind::Datastore, id, Some(id));
+            let row = insert(transaction, create, storage_id)?;
             if let Some(inspection) = inspection {
                 inspection::record(transaction, &row.id, inspection)?;
             }

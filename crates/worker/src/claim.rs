@@ -196,7 +196,7 @@ async fn run_task(context: &JobContext, task: Task) -> Result<TaskResult, JobFai
         }
         Task::Restore { restore, restore_configuration, backup, datastore, storage, replay } => {
             let source = Source { backup, storage, replay };
-            restore::restore_in_place(context, &restore, restore_configuration, &source, &datastore).await
+            restore::restore(context, &restore, restore_configuration, &source, &datastore).await
         }
         Task::Sweep { datastore_id, storage, backups, expired_logs } => {
             sweep::sweep(context, datastore_id, &storage, &backups, &expired_logs).await

@@ -39,12 +39,12 @@ pub struct Source {
     pub replay: Option<ReplayTask>,
 }
 
-/// Restores a backup over the datastore that it was made of.
+/// Restores a backup over the datastore that it was made of, or into the empty directory of a new one.
 ///
 /// # Errors
 /// Any doubt before the switch leaves the live server untouched; any failure after it puts the old data back. Stopping
 /// is possible until the switch begins.
-pub async fn restore_in_place(
+pub async fn restore(
     context: &JobContext,
     restore: &Restore,
     restore_configuration: bool,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use client::PlanQuery;
-use domain::{Backup, Datastore, RecoveryStop, RestoreCreate, RestorePlan, RestoreTarget, StopPosition, format};
+use domain::{Backup, Datastore, RecoveryStop, RestoreCreate, RestorePlan, RestoreTargetDraft, StopPosition, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -109,7 +109,7 @@ pub fn RestoreDialog(
         sending.set(true);
         failure.set(None);
         let body = RestoreCreate {
-            target: RestoreTarget::InPlace,
+            target: RestoreTargetDraft::InPlace,
             pitr_stop_time: stop.as_ref().and_then(RecoveryStop::time_text),
             pitr_stop_position: stop
                 .as_ref()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, get, post};
-use domain::restore::RestoreStatus;
+use domain::restore::{RestoreStatus, RestoreTarget, RestoreTargetDraft};
 use domain::{Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -85,6 +85,7 @@ pub(crate) async fn backup_restore_plan(
 
 /// Restore a backup
 ///
+/// In place, over the datastore that it was made of; or into an empty data directory, registered as a new datastore.
 /// Answers at once; the restore's `status`, `phase` and `progress` then change. Refusals come in this order, each before
 /// anything is touched: the backup, the stop, the target, the confirmation, the server, other jobs.
 #[utoipa::path(
@@ -96,8 +97,8 @@ pub(crate) async fn backup_restore_plan(
     request_body = RestoreCreate,
     responses(
         (status = 202, description = "The restore, waiting for a worker", body = Restore, headers(("Location" = String, description = "Its address"))),
-        (status = 409, description = "`backup_not_restorable`, `service_control_missing`, `incompatible_engine_version`, `datastore_busy`", body = Problem, content_type = "application/problem+json"),
-        (status = 422, description = "`pitr_not_supported`, `pitr_time_in_future`, `pitr_time_before_backup`, `pitr_time_not_covered`, `target_not_supported`, `confirmation_mismatch`", body = Problem, content_type = "application/problem+json")
+        (status = 409, description = "`backup_not_restorable`, `service_control_missing`, `incompatible_engine_version`, `datastore_busy`, `name_taken`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`pitr_not_supported`, `pitr_time_in_future`, `pitr_time_before_backup`, `pitr_time_not_covered`, `validation_failed`, `confirmation_mismatch`", body = Problem, content_type = "application/problem+json")
     )
 )]
 #[post("/backups/{id}/restore")]
@@ -116,9 +117,18 @@ pub(crate) async fn backup_restore(
         let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
         let facts = state.read(move |store| store.recovery_facts(datastore_id)).await?;
         let stop = restore_refusal::check(&backup, &datastore, &value, &facts, now())?;
-        let request =
-            store::RestoreRequest { target: value.target, stop, restore_configuration: value.restore_configuration };
-        let restore = state.change(move |store| store.restore_create(id, &request, now())).await?;
+        let (target, registration) = match value.target {
+            RestoreTargetDraft::InPlace => (RestoreTarget::InPlace, None),
+            RestoreTargetDraft::NewDatastore(new) => {
+                (RestoreTarget::NewDatastore { name: new.name.clone() }, Some(new.registration(&datastore)))
+            }
+        };
+        let request = store::RestoreRequest { target, stop, restore_configuration: value.restore_configuration };
+        let create = move |store: &store::Store| match &registration {
+            None => store.restore_create(id, &request, now()),
+            Some(registration) => store.restore_create_into(id, &request, registration, now()),
+        };
+        let restore = state.change(create).await?;
         Answer::accepted(format!("/api/v1/restores/{}", restore.id), &restore)
     })
     .await

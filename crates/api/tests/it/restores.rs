@@ -45,7 +45,7 @@ async fn f61_f64_each_refusal_has_its_code_and_touches_nothing() {
     let newer = completed_backup(&service, "newer", Engine::Postgresql).await;
     let (past, future) = ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z");
     let in_place = json!({"kind": "in_place"});
-    let elsewhere = json!({"kind": "new_datastore", "name": "copy"});
+    let elsewhere = json!({"kind": "new_datastore", "name": "copy", "data_directory": "relative"});
     let order = |fields: Value| {
         let mut body = json!({"target": in_place, "confirm": "shop"});
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -68,7 +68,7 @@ async fn f61_f64_each_refusal_has_its_code_and_touches_nothing() {
         (shop, order(json!({"pitr_stop_position": {"lsn": "0/1"}})), 422, "pitr_not_supported", "/pitr_stop_position"),
         (redis, order(json!({"pitr_stop_time": future})), 422, "pitr_not_supported", "/pitr_stop_time"),
         (redis, order(json!({"pitr_stop_time": "odd"})), 422, "validation_failed", "/pitr_stop_time"),
-        (shop, order(json!({"target": elsewhere})), 422, "target_not_supported", "/target/kind"),
+        (shop, order(json!({"target": elsewhere})), 422, "validation_failed", "/target/data_directory"),
         (shop, order(json!({"confirm": "Shop"})), 422, "confirmation_mismatch", "/confirm"),
         (shop, order(json!({"confirm": "shop "})), 422, "confirmation_mismatch", "/confirm"),
         (shop, order(json!({"confirm": null})), 422, "confirmation_mismatch", "/confirm"),
@@ -85,7 +85,7 @@ async fn f61_f64_each_refusal_has_its_code_and_touches_nothing() {
             "pitr_not_supported",
             "/pitr_stop_time",
         ),
-        (shop, order(json!({"target": elsewhere, "confirm": "x"})), 422, "target_not_supported", "/target/kind"),
+        (shop, order(json!({"target": elsewhere, "confirm": "x"})), 422, "validation_failed", "/target/data_directory"),
         (no_service, order(json!({"confirm": "x"})), 422, "confirmation_mismatch", "/confirm"),
     ] {
         let answer = service.post(&format!("/api/v1/backups/{backup}/restore"), body.clone()).await;

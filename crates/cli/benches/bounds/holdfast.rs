@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use client::Client;
 use domain::{Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, DatastoreStatus, JobStatus, Manifest};
-use domain::{Restore, RestoreCreate, RestoreStatus, RestoreTarget};
+use domain::{Restore, RestoreCreate, RestoreStatus, RestoreTargetDraft};
 use uuid::Uuid;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_holdfast");
@@ -138,7 +138,7 @@ impl ControlPlane {
 
     async fn restore_to(&self, datastore: &Datastore, backup: Uuid, stop: Option<&str>) -> Result<Restore> {
         let asked = RestoreCreate {
-            target: RestoreTarget::InPlace,
+            target: RestoreTargetDraft::InPlace,
             pitr_stop_time: stop.map(str::to_owned),
             pitr_stop_position: None,
             confirm: Some(datastore.name.clone()),

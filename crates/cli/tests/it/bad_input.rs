@@ -2,7 +2,8 @@
 
 use client::ClientError;
 use domain::{
-    BackupCreate, DatastoreCreate, DatastoreStatus, Engine, ErrorCode, JobStatus, Problem, RestoreTarget, Secret,
+    BackupCreate, DatastoreCreate, DatastoreStatus, Engine, ErrorCode, JobStatus, NewDatastore, Problem,
+    RestoreTargetDraft, Secret,
 };
 
 use crate::plane::Plane;
@@ -109,11 +110,27 @@ async fn restores_that_must_not_begin_do_not() {
     // Another datastore's backup goes to that datastore alone: its name does not confirm this one.
     let foreign = Plane::restore_request(&datastore.name);
     assert_eq!(problem(plane.client.backup_restore(of_carts.id, &foreign).await).code, ErrorCode::ConfirmationMismatch);
-    let elsewhere = domain::RestoreCreate {
-        target: RestoreTarget::NewDatastore { name: "copy".to_owned() },
+    let elsewhere = |name: &str, data_directory: &str| domain::RestoreCreate {
+        target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
+            name: name.to_owned(),
+            data_directory: data_directory.to_owned(),
+            service: None,
+            host: None,
+            port: None,
+            username: None,
+            password: None,
+            worker: None,
+        })),
         ..Plane::restore_request(&datastore.name)
     };
-    assert_eq!(problem(plane.client.backup_restore(backup.id, &elsewhere).await).code, ErrorCode::TargetNotSupported);
+    for (name, data_directory, code) in [
+        (datastore.name.as_str(), "/nowhere", ErrorCode::NameTaken),
+        ("copy", "../relative", ErrorCode::ValidationFailed),
+        ("", "/nowhere", ErrorCode::ValidationFailed),
+    ] {
+        let refused = plane.client.backup_restore(backup.id, &elsewhere(name, data_directory)).await;
+        assert_eq!(problem(refused).code, code, "{name:?} {data_directory}");
+    }
     let to_a_time = domain::RestoreCreate {
         pitr_stop_time: Some("2020-01-01T00:00:00Z".to_owned()),
         ..Plane::restore_request(&carts.name)

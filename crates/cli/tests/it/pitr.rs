@@ -10,7 +10,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use client::PlanQuery;
 use domain::log_archive::{LogArchivingStatus, LogEntryKind, LogScanCreate};
 use domain::recovery::RecoveryWindow;
-use domain::{Backup, Datastore, ErrorCode, JobStatus, Restore, RestoreCreate, RestoreStatus, StopPosition};
+use domain::{
+    Backup, Datastore, DatastoreStatus, ErrorCode, JobStatus, NewDatastore, Restore, RestoreCreate, RestoreStatus,
+    RestoreTargetDraft, StopPosition,
+};
 use testkit::{MariaDb, Postgres};
 use uuid::Uuid;
 
@@ -255,14 +258,7 @@ async fn little_is_lost_with_the_machine(server: &dyn Logged) {
     server.kill_hard();
     worker.kill();
     let killed = Instant::now();
-    for entry in fs::read_dir(server.data_directory()).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            fs::remove_dir_all(&path).expect("removed")
-        } else {
-            fs::remove_file(&path).expect("removed")
-        }
-    }
+    empty(&server.data_directory());
 
     let _worker = plane.worker();
     let restore = restored(&plane, backup.id, &order(server, Some("latest"), None)).await;
@@ -376,4 +372,83 @@ async fn f61_stops_that_cannot_be_reached_are_refused_with_those_that_can() {
     let restore = plane.restore_end(restore.id).await;
     assert_eq!(restore.error.map(|error| error.code), Some(ErrorCode::PitrPositionNotCovered));
     assert!(server.takes_writes());
+}
+
+/// A copy beside the server, as of the latest commit: the server goes on, the copy is a datastore of its own.
+async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestServer) {
+    let (plane, _worker) = Plane::with_worker_for(server);
+    let (datastore, backup) = archived(&plane, server).await;
+    server.write(1000, 100);
+    let then = server.fingerprint();
+    archived_until(&plane, datastore.id, Utc::now()).await;
+    let into = |name: &str, directory: &Path, service| RestoreCreate {
+        target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
+            name: name.to_owned(),
+            data_directory: directory.to_string_lossy().into_owned(),
+            service,
+            host: None,
+            port: Some(other.port()),
+            username: None,
+            password: None,
+            worker: None,
+        })),
+        confirm: None,
+        ..order(server, Some("latest"), None)
+    };
+    let copy = restored(&plane, backup.id, &into("copy", &other.data_directory(), Some(other.service()))).await;
+    assert_eq!(other.fingerprint(), then);
+    assert!(other.takes_writes() && server.takes_writes());
+    server.write(2000, 1);
+    assert_ne!(server.fingerprint(), other.fingerprint());
+    let copied = plane.client.datastore_get(copy.datastore_id).await.expect("the copy");
+    assert!(copied.name == "copy" && copied.id != datastore.id && copied.has_password, "{copied:?}");
+    let deadline = Instant::now() + PATIENCE;
+    while !plane.client.datastore_get(copied.id).await.expect("the copy").capabilities.restore_in_place {
+        assert!(Instant::now() < deadline, "nobody looked at it");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    plane.back_up(copied.id).await;
+
+    // A directory that is not empty stays as it is; one without a service is filled and nothing is started.
+    let refused = into("another", &other.data_directory(), Some(other.service()));
+    let refused = plane.client.backup_restore(backup.id, &refused).await.expect("it begins");
+    let refused = plane.restore_end(refused.id).await;
+    assert_eq!(refused.error.map(|error| error.code), Some(ErrorCode::DataDirectoryMismatch));
+    assert!(other.takes_writes());
+    let place = tempfile::Builder::new().prefix("files-").tempdir_in(server.data_directory().parent().expect("one"));
+    let place = place.expect("a directory");
+    let directory = place.path().join("data");
+    fs::create_dir(&directory).expect("made");
+    let owner = fs::metadata(server.data_directory()).expect("a directory");
+    std::os::unix::fs::chown(&directory, Some(owner.uid()), Some(owner.gid())).expect("given");
+    let files = RestoreCreate { pitr_stop_time: None, ..into("files", &directory, None) };
+    let files = match files.target {
+        RestoreTargetDraft::NewDatastore(new) => RestoreCreate {
+            target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore { port: Some(1), ..*new })),
+            ..files
+        },
+        RestoreTargetDraft::InPlace => files,
+    };
+    let files = restored(&plane, backup.id, &files).await;
+    assert!(fs::read_dir(&directory).expect("a directory").count() > 5);
+    let filled = plane.client.datastore_get(files.datastore_id).await.expect("it is there");
+    assert_eq!(filled.status, DatastoreStatus::Unknown);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_of_mariadb_leaves_it_alone() {
+    let other = servers::mariadb();
+    other.stop().expect("it stops");
+    empty(&other.data_directory);
+    a_copy_leaves_the_server_alone(&servers::mariadb(), &other).await;
+}
+
+fn empty(directory: &Path) {
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        match path.is_dir() {
+            true => fs::remove_dir_all(&path).expect("removed"),
+            false => fs::remove_file(&path).expect("removed"),
+        }
+    }
 }

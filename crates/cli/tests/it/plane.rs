@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use client::Client;
 use domain::{
     Backup, BackupCreate, BackupType, Datastore, Job, JobStatus, Page, Restore, RestoreCreate, RestoreStatus,
-    RestoreTarget,
+    RestoreTargetDraft,
 };
 use uuid::Uuid;
 
@@ -213,7 +213,7 @@ impl Plane {
 
     pub fn restore_request(name: &str) -> RestoreCreate {
         RestoreCreate {
-            target: RestoreTarget::InPlace,
+            target: RestoreTargetDraft::InPlace,
             pitr_stop_time: None,
             pitr_stop_position: None,
             confirm: Some(name.to_owned()),

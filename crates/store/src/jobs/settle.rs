@@ -6,12 +6,14 @@ use domain::assignment::TaskResult;
 use domain::job::JobState;
 use domain::{
     DatastoreStatus, ErrorCode, EventKind, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, RestorePhase,
-    RestoreStatus, VerificationStatus,
+    RestoreStatus, RestoreTarget, Service, VerificationStatus,
 };
 
 use crate::StoreError;
-use crate::columns::{micros, optional_uuid, size, to_json};
-use crate::datastores::{inspection, row as datastore_row};
+use crate::columns::{from_json, micros, optional_uuid, size, to_json};
+use crate::datastores::inspection;
+use crate::datastores::row::{self as datastore_row, DatastoreRow};
+use crate::jobs::create::{NewJob, insert};
 use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
 use crate::jobs::row::JobRow;
@@ -106,14 +108,44 @@ pub fn settle(
         schedules::run::datastore_is_free(transaction, datastore)?;
     }
     if let (JobKind::Restore | JobKind::Undo, Some(datastore), true) = (kind, &job.datastore_id, had_run) {
-        let status = status_after_switch(after.status, ending);
+        let mut status = status_after_switch(after.status, ending);
         if after.status == JobStatus::Failed && status == DatastoreStatus::Unknown {
             // Nobody knows whose log the server writes now: it is kept apart from both. // F-68
             logs::branch_off(transaction, datastore, &job.id)?;
         }
+        if after.status.is_final() && is_into_new(transaction, &job)? {
+            let row = datastore_row::find(transaction.connection, datastore)?;
+            let runs = after.status == JobStatus::Completed
+                && from_json::<Service>("datastores.service", &row.service)? != Service::None;
+            if runs {
+                look_at(transaction, &row)?;
+            } else {
+                status = DatastoreStatus::Unknown;
+            }
+        }
         datastore_row::set_status(transaction, datastore, status)?;
     }
     Ok(())
+}
+
+/// Whether a restore has made its datastore.
+fn is_into_new(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<bool, StoreError> {
+    let Some(restore) = &job.restore_id else { return Ok(false) };
+    let target: String =
+        restores_table::table.find(restore).select(restores_table::target).first(transaction.connection)?;
+    Ok(from_json::<RestoreTarget>("restores.target", &target)? != RestoreTarget::InPlace)
+}
+
+/// Has a worker find out what a server that came with a restore can do.
+fn look_at(transaction: &mut Transaction<'_>, datastore: &DatastoreRow) -> Result<(), StoreError> {
+    let new = NewJob {
+        kind: JobKind::Inspect,
+        datastore: Some(datastore),
+        backup_id: None,
+        backup_number: None,
+        restore_id: None,
+    };
+    insert(transaction, new).map(drop)
 }
 
 /// The log is the audit trail: it says why a job starts over. // I10

@@ -2,18 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::{Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget};
+use domain::{DatastoreCreate, Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget};
 use uuid::Uuid;
 
 use crate::backups::begin::require_whole;
-use crate::backups::row as backup_row;
-use crate::columns::{micros, new_id, to_json};
+use crate::backups::row::{self as backup_row, BackupRow};
+use crate::columns::{micros, new_id, to_json, uuid};
 use crate::connection::AnyConnection;
-use crate::datastores::row as datastore_row;
+use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::create::{NewJob, insert};
 use crate::restores::{RestoreRow, find};
 use crate::schema::{backups, restores};
-use crate::{Store, StoreError};
+use crate::transaction::Transaction;
+use crate::{Store, StoreError, datastores};
 
 /// What to restore, and how. The person's confirmation has been checked before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,47 +38,42 @@ impl Store {
         now: DateTime<Utc>,
     ) -> Result<Restore, StoreError> {
         let backup_id = backup_id.to_string();
-        let stop = request.stop.as_ref().map(|stop| to_json("restores.stop", stop)).transpose()?;
-        let target = to_json("restores.target", &request.target)?;
         self.write(now, |transaction| {
             let datastore = backup_row::find(transaction.connection, &backup_id)?.datastore_id;
             transaction.lock_datastore(&datastore)?;
             let backup = backup_row::find(transaction.connection, &backup_id)?;
             require_whole(&backup)?;
             let datastore = datastore_row::find(transaction.connection, &datastore)?;
-            let id = new_id(now).to_string();
-            let new = NewJob {
-                kind: JobKind::Restore,
-                datastore: Some(&datastore),
-                backup_id: Some(backup.id.clone()),
-                backup_number: Some(backup.number),
-                restore_id: Some(id.clone()),
-            };
-            let job = insert(transaction, new)?;
-            let row = RestoreRow {
-                id,
-                datastore_id: datastore.id,
-                backup_id: backup.id,
-                backup_number: backup.number,
-                target: target.clone(),
-                restore_configuration: request.restore_configuration,
-                status: RestoreStatus::Pending.as_str().to_owned(),
-                phase: RestorePhase::Checking.as_str().to_owned(),
-                job_id: job.id,
-                created_at: micros(now),
-                started_at: None,
-                ended_at: None,
-                downtime_seconds: None,
-                undo_until: None,
-                error_code: None,
-                error_detail: None,
-                stop: stop.clone(),
-                reached_position: None,
-                reached_at: None,
-                replaced_branch: None,
-            };
-            diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
-            row.into_restore(None)
+            insert_restore(transaction, backup, datastore, request)?.into_restore(None)
+        })
+    }
+
+    /// Registers a datastore and adds a restore of another one's backup into it, with the job that does it. Without a password
+    /// it gets that of the backup's datastore, whose accounts the data holds.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::BackupNotRestorable`], [`StoreError::NameTaken`].
+    pub fn restore_create_into(
+        &self,
+        backup_id: Uuid,
+        request: &RestoreRequest,
+        registration: &DatastoreCreate,
+        now: DateTime<Utc>,
+    ) -> Result<Restore, StoreError> {
+        let backup_id = backup_id.to_string();
+        self.write(now, |transaction| {
+            let source = backup_row::find(transaction.connection, &backup_id)?.datastore_id;
+            transaction.lock_datastore(&source)?;
+            let backup = backup_row::find(transaction.connection, &backup_id)?;
+            require_whole(&backup)?;
+            let mut registration = registration.clone();
+            let source = datastore_row::find(transaction.connection, &source)?;
+            let storage = uuid("datastores.storage_id", &source.storage_id)?;
+            if registration.password.is_none() {
+                registration.password = source.access(transaction.key)?.password;
+            }
+            let datastore = datastores::insert(transaction, &registration, storage)?;
+            insert_restore(transaction, backup, datastore, request)?.into_restore(None)
         })
     }
 
@@ -114,6 +110,49 @@ impl Store {
             insert(transaction, new)?.into_job(transaction.connection)
         })
     }
+}
+
+/// Adds a restore into a datastore, and its job. The caller holds the lock of the backup's datastore, and of this one where
+/// that is another.
+fn insert_restore(
+    transaction: &mut Transaction<'_>,
+    backup: BackupRow,
+    datastore: DatastoreRow,
+    request: &RestoreRequest,
+) -> Result<RestoreRow, StoreError> {
+    let id = new_id(transaction.now).to_string();
+    let new = NewJob {
+        kind: JobKind::Restore,
+        datastore: Some(&datastore),
+        backup_id: Some(backup.id.clone()),
+        backup_number: Some(backup.number),
+        restore_id: Some(id.clone()),
+    };
+    let job = insert(transaction, new)?;
+    let row = RestoreRow {
+        id,
+        datastore_id: datastore.id,
+        backup_id: backup.id,
+        backup_number: backup.number,
+        target: to_json("restores.target", &request.target)?,
+        restore_configuration: request.restore_configuration,
+        status: RestoreStatus::Pending.as_str().to_owned(),
+        phase: RestorePhase::Checking.as_str().to_owned(),
+        job_id: job.id,
+        created_at: micros(transaction.now),
+        started_at: None,
+        ended_at: None,
+        downtime_seconds: None,
+        undo_until: None,
+        error_code: None,
+        error_detail: None,
+        stop: request.stop.as_ref().map(|stop| to_json("restores.stop", stop)).transpose()?,
+        reached_position: None,
+        reached_at: None,
+        replaced_branch: None,
+    };
+    diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
+    Ok(row)
 }
 
 fn newest_completed(connection: &mut AnyConnection, datastore: &str) -> Result<Option<String>, StoreError> {

@@ -63,6 +63,8 @@ pub async fn plan(
 pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreAccess) -> Result<Checked, JobFailure> {
     let Source { backup, storage, replay } = source;
     let logs = replay.as_ref().map(|replay| replay.logs.as_slice()).unwrap_or_default();
+    // Nothing of a new datastore is there yet: its server is neither asked nor stopped.
+    let is_new = backup.datastore_id != datastore.id;
     let mut found = Vec::new();
     let inspection = driver_of(datastore.engine)?.inspect(datastore, &context.stop).await;
     if context.stop.is_cancelled() {
@@ -82,13 +84,29 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
     let data_directory =
         datastore.data_directory.as_deref().or(inspection.data_directory.as_deref()).map(PathBuf::from);
     match &data_directory {
+        Some(directory) if is_new && !is_empty_directory(directory) => found.push(Obstacle::new(
+            ErrorCode::DataDirectoryMismatch,
+            format!(
+                "{} is no empty directory. Make one with the owner and the mode that the server's is to have.",
+                directory.display()
+            ),
+        )),
         Some(directory) => look_at_directory(datastore, directory, &mut found),
         None => found.push(Obstacle::new(
             ErrorCode::DataDirectoryMismatch,
             "The server's data directory is not known. Give it in the datastore's settings.",
         )),
     }
-    if datastore.service == Service::None {
+    if is_new && inspection.status == DatastoreStatus::Online {
+        found.push(Obstacle::new(
+            ErrorCode::DataDirectoryMismatch,
+            format!(
+                "A server answers at {}:{} already. Give the new one an address of its own.",
+                datastore.host, datastore.port
+            ),
+        ));
+    }
+    if datastore.service == Service::None && !is_new {
         found.push(Obstacle::new(
             ErrorCode::ServiceControlMissing,
             "Nobody told how to stop and start the server. Set the datastore's service in its settings.",
@@ -113,7 +131,7 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
     let Some(Link { manifest, .. }) = chain.last() else {
         return Ok(Checked { plan: facts_without_manifest(backup, datastore, found), ready: None });
     };
-    found.extend(check_logs(context, datastore.id, logs).await);
+    found.extend(check_logs(context, backup.datastore_id, logs).await);
     let segments = || logs.iter().flat_map(|logs| &logs.segments);
     let free_bytes = data_directory.as_deref().map_or(0, free_bytes_beside);
     let plan = plan_restore(RestoreFacts {

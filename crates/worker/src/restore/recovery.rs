@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use domain::assignment::{DatastoreAccess, ReachedStop};
-use domain::{ErrorCode, JobError};
+use domain::{ErrorCode, JobError, Service};
 use engines::service::{self, ServiceContext, ServiceState};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::net::TcpStream;
@@ -147,6 +147,9 @@ async fn start_and_wait_for_port(datastore: &DatastoreAccess, server: &ServiceCo
     let state = service::status(&datastore.service, server).await.map_err(|error| error.to_job_error())?;
     if state == ServiceState::Stopped {
         service::start(&datastore.service, server).await.map_err(|error| error.to_job_error())?;
+    }
+    if datastore.service == Service::None {
+        return Ok(());
     }
     let deadline = Instant::now() + START_LIMIT;
     loop {

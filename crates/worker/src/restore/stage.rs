@@ -91,7 +91,7 @@ async fn replay(
     context.log.info(format!("Fetching {} segments of log, {}", planned().count(), format::bytes(bytes)));
     let progress = context.progress.clone();
     let on_file = move |bytes| progress.set_bytes(bytes);
-    let segments = fetch_logs(context, staging.datastore.id, &task.logs, &directory, &on_file).await?;
+    let segments = fetch_logs(context, staging.manifest.datastore_id, &task.logs, &directory, &on_file).await?;
     for segment in &segments {
         let path = directory.join(&segment.name);
         std::os::unix::fs::chown(&path, Some(staging.owner.uid), Some(staging.owner.gid))
