@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use domain::ScheduleSettings;
 
+use crate::network::{DialArguments, EdgeArguments};
+
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, about = "Backs up and restores databases, from a web page or an API")]
@@ -42,7 +44,7 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 pub struct ServeArguments {
-    /// The address to listen on; loopback only, since there is no sign-in yet. Port 0 takes a free one.
+    /// The address to listen on; loopback only until somebody can sign in. Port 0 takes a free one.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
     /// Where the control database, the keys and the default storage are kept.
@@ -57,6 +59,10 @@ pub struct ServeArguments {
     /// Run no worker in this process.
     #[arg(long, env = "HOLDFAST_NO_WORKER")]
     pub no_worker: bool,
+    #[command(flatten)]
+    pub edge: EdgeArguments,
+    #[command(flatten)]
+    pub dial: DialArguments,
     #[command(flatten)]
     pub schedules: ScheduleArguments,
 }
@@ -114,6 +120,8 @@ pub struct WorkerArguments {
     /// Where the worker remembers unfinished restores.
     #[arg(long, env = "HOLDFAST_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub dial: DialArguments,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod arguments;
 mod demo;
 mod failure;
 mod files;
+mod network;
 mod serve;
 mod signals;
 mod worker;

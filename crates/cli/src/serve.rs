@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::worker::{WorkerConfig, run_worker};
+use api::EdgeSettings;
 use client::Client;
 use domain::{ScheduleSettings, Secret};
 use store::{MasterKey, Store};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::arguments::ServeArguments;
 use crate::failure::Failure;
 use crate::files::{default_data_directory, make_directory, read_or_make_secret};
+use crate::network::serves_this_machine_alone;
 use crate::signals::shutdown_token;
 
 /// How long open requests may take to end when the service stops.
@@ -26,6 +28,7 @@ pub struct ControlPlaneOptions {
     pub database_url: Option<String>,
     pub master_key_file: Option<PathBuf>,
     pub schedule_settings: ScheduleSettings,
+    pub edge: EdgeSettings,
 }
 
 /// A control plane that takes requests.
@@ -56,11 +59,16 @@ impl ControlPlane {
             default_storage_path: directory.join("backups"),
             version: env!("CARGO_PKG_VERSION"),
             schedule_settings: options.schedule_settings,
+            edge: options.edge,
         };
         let service = api::start(config).await.map_err(|error| match error {
             api::ApiError::NotLoopback(_) | api::ApiError::Bind { .. } => {
                 Failure::configuration(format!("{:#}", anyhow::Error::from(error)), "Choose another --listen address.")
             }
+            api::ApiError::Certificate(_) => Failure::configuration(
+                format!("{:#}", anyhow::Error::from(error)),
+                "Give --tls-certificate and --tls-key as PEM files that belong together.",
+            ),
             error => Failure::other("starting the service", error),
         })?;
         Ok(Self { service, token, data_directory: directory })
@@ -71,9 +79,14 @@ impl ControlPlane {
         self.service.address()
     }
 
-    /// A client of it.
+    /// What people open.
+    pub fn url(&self) -> &str {
+        self.service.url()
+    }
+
+    /// A client of it, for this process.
     pub fn client(&self) -> Client {
-        Client::new(format!("http://{}", self.address()))
+        Client::new(format!("http://{}", self.service.inner_address()))
     }
 
     /// Where its worker remembers unfinished restores.
@@ -133,15 +146,18 @@ pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         Some(directory) => directory,
         None => default_data_directory("holdfast")?,
     };
+    let edge = arguments.edge.settings()?;
+    arguments.dial.apply(serves_this_machine_alone(arguments.listen, &edge));
     let control_plane = ControlPlane::start(ControlPlaneOptions {
         listen: arguments.listen,
+        edge,
         data_directory,
         database_url: arguments.database_url,
         master_key_file: arguments.master_key_file,
         schedule_settings: arguments.schedules.into(),
     })
     .await?;
-    println!("Holdfast is ready at http://{}", control_plane.address());
+    println!("Holdfast is ready at {}", control_plane.url());
     let worker = (!arguments.no_worker).then(|| control_plane.start_worker(shutdown.clone()));
     let ended = control_plane.wait_for_end(worker, shutdown).await;
     control_plane.stop().await;

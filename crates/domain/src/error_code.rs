@@ -57,6 +57,8 @@ error_codes! {
     NotFound => "not_found", 404, Never, "Not found", "Check the id; it may have been deleted.";
     MethodNotAllowed => "method_not_allowed", 405, Never, "Method not allowed", "See the API's documentation.";
     PayloadTooLarge => "payload_too_large", 413, Never, "The body is too large", "Send less.";
+    RequestTimeout => "request_timeout", 408, WithBackoff, "The request took too long", "Send it again; look at the network between.";
+    TooManyRequests => "too_many_requests", 429, WithBackoff, "Too many requests", "Wait as long as Retry-After says, then try again.";
     NameTaken => "name_taken", 409, AfterFix, "The name is taken", "Choose another name.";
     IdempotencyKeyReused => "idempotency_key_reused", 409, Never, "The idempotency key was used for another request", "Use a new key for each new request.";
     Conflict => "conflict", 409, AfterFix, "Not possible in this state", "Look at the resource's state and try again.";

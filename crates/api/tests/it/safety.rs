@@ -35,6 +35,7 @@ async fn only_loopback_addresses_are_listened_on() {
             default_storage_path: "/var/lib/holdfast/storage".into(),
             version: "0.0.0-test",
             schedule_settings: domain::ScheduleSettings::default(),
+            edge: api::EdgeSettings::default(),
         };
         let refused = api::start(config).await.err().expect(address);
         assert!(matches!(refused, ApiError::NotLoopback(_)));

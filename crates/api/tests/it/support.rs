@@ -173,6 +173,7 @@ pub async fn start_on(store: Store) -> Running {
         default_storage_path: PathBuf::from("/var/lib/holdfast/storage"),
         version: "0.0.0-test",
         schedule_settings: domain::ScheduleSettings::default(),
+        edge: api::EdgeSettings::default(),
     })
     .await
     .unwrap()
