@@ -28,7 +28,7 @@ pub(crate) struct Connection {
     /// The address of this machine that was dialled, as far as it is known.
     pub(crate) local: Option<IpAddr>,
     /// Whether anybody on the way says that it handed the request on, trusted or not.
-    is_forwarded: bool,
+    pub(crate) is_forwarded: bool,
 }
 
 impl Connection {
@@ -46,6 +46,7 @@ impl Connection {
 
     /// Whether the client is a program on this very machine. A request that somebody handed on never is, since the one who
     /// did may be a proxy that nobody declared.
+    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever decides who may do what"))]
     pub(crate) fn is_this_machine(&self) -> bool {
         self.client.is_loopback() && !self.is_forwarded
     }

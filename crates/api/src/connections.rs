@@ -44,6 +44,8 @@ struct Watched {
 struct Asked {
     in_flight: usize,
     since: Instant,
+    /// Whether nothing more is wanted of it once its answer was sent.
+    is_unwanted: bool,
 }
 
 impl Connections {
@@ -56,7 +58,7 @@ impl Connections {
         let (Ok(peer), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
         let Ok(stream) = stream.as_fd().try_clone_to_owned() else { return };
         let (peer, local) = (peer.ip().to_canonical(), local.ip().to_canonical());
-        let asked = Mutex::new(Asked { in_flight: 0, since: Instant::now() });
+        let asked = Mutex::new(Asked { in_flight: 0, since: Instant::now(), is_unwanted: false });
         let watched = Arc::new(Watched { stream: stream.into(), peer, local, asked, all: self.clone() });
         let of_this_address = {
             let mut open = self.open();
@@ -90,6 +92,8 @@ impl Connections {
             });
             for socket in sockets {
                 let asked = socket.asked();
+                // The answer gets time to arrive.
+                let patience = if asked.is_unwanted { LOOK } else { patience };
                 if asked.in_flight == 0 && asked.since.elapsed() > patience {
                     socket.end();
                 }
@@ -129,6 +133,11 @@ impl Socket {
     /// The address of this machine that was dialled.
     pub(crate) fn local(&self) -> IpAddr {
         self.0.local
+    }
+
+    /// Ends the connection soon after its answer: what is still to come of the request is not waited for.
+    pub(crate) fn end_after_answer(&self) {
+        self.0.asked().is_unwanted = true;
     }
 
     /// Notes that a request is being answered until the value is dropped.

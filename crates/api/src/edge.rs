@@ -37,7 +37,8 @@ pub(crate) async fn answer(
     let method = request.method().clone();
     let context = RequestContext { id: Uuid::now_v7().to_string(), instance: request.path().to_owned() };
     let encrypted = Connection::of_service(&request).encrypted;
-    let asking = request.conn_data::<Socket>().map(Socket::ask);
+    let socket = request.conn_data::<Socket>().cloned();
+    let asking = socket.as_ref().map(Socket::ask);
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
@@ -67,6 +68,12 @@ pub(crate) async fn answer(
         Ok(response) => response.status(),
         Err(response) => response.status(),
     };
+    // F-92
+    if let Some(socket) = socket
+        && matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
+    {
+        socket.end_after_answer();
+    }
     state.metrics.count_request(status, started.elapsed());
     log(&method, &context, status, started);
     answered.map_err(|response| InternalError::from_response("answered at the edge", *response).into())

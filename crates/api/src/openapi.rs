@@ -80,6 +80,9 @@ impl Addresses {
 
     /// The methods that the address at `path` takes, as an `Allow` header has them; `None` when there is no such address.
     pub(crate) fn allowed(&self, path: &str) -> Option<String> {
+        if let Some(allowed) = self.allowed_exactly(path) {
+            return Some(allowed);
+        }
         let parts: Vec<&str> = path.split('/').collect();
         let fits = |pattern: &[String]| {
             pattern.len() == parts.len()

@@ -4,6 +4,8 @@ mod control_database;
 mod conventions;
 mod datastores;
 mod events;
+mod limits;
+mod network;
 mod pages;
 mod recovery;
 mod restores;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use api::{Running, ServiceConfig};
+use api::{EdgeSettings, Running, ServiceConfig};
 use chrono::Utc;
 use client::Client;
 use domain::assignment::{Assignment, BackupSummary, ClaimRequest, Outcome, ResultReport, Task, TaskResult};
@@ -82,6 +82,13 @@ impl TestService {
     pub async fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let running = start_on(open_store(directory.path())).await;
+        Self::with(running, directory)
+    }
+
+    /// A service that meets the network in another way.
+    pub async fn start_with(edge: EdgeSettings) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let running = api::start(config(open_store(directory.path()), edge)).await.unwrap();
         Self::with(running, directory)
     }
 
@@ -166,17 +173,19 @@ impl TestService {
 }
 
 pub async fn start_on(store: Store) -> Running {
-    api::start(ServiceConfig {
+    api::start(config(store, EdgeSettings::default())).await.unwrap()
+}
+
+pub fn config(store: Store, edge: EdgeSettings) -> ServiceConfig {
+    ServiceConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         store,
         worker_token: Secret::new(TOKEN),
         default_storage_path: PathBuf::from("/var/lib/holdfast/storage"),
         version: "0.0.0-test",
         schedule_settings: domain::ScheduleSettings::default(),
-        edge: api::EdgeSettings::default(),
-    })
-    .await
-    .unwrap()
+        edge,
+    }
 }
 
 pub fn draft(name: &str) -> DatastoreCreate {
