@@ -12,6 +12,7 @@ use futures::stream;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Allowed, operation};
 use crate::problem::{ApiProblem, Chain};
 use crate::state::State;
 
@@ -30,7 +31,11 @@ const BATCH: u32 = 200;
     responses((status = 200, description = "The stream; it ends only when the service stops", body = Event, content_type = "text/event-stream"))
 )]
 #[get("/events")]
-pub(crate) async fn event_stream(state: State, request: HttpRequest) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn event_stream(
+    access: Allowed<operation::EventStream>,
+    state: State,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiProblem> {
     let changed = state.changes.subscribe();
     let latest = state.read(|store| store.event_latest_id()).await?;
     let after = match request.headers().get("Last-Event-ID").map(|value| value.to_str().ok()?.trim().parse().ok()) {
