@@ -30,7 +30,7 @@ pub(crate) async fn answer(
     let started = Instant::now();
     let _in_flight = state.metrics.begin_request();
     let method = request.method().clone();
-    let context = RequestContext { id: Uuid::now_v7().to_string(), instance: request.path().to_owned() };
+    let context = RequestContext::new(Uuid::now_v7().to_string(), request.path().to_owned());
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }

@@ -5,6 +5,8 @@
 //! with a code of the registry; nothing that a client sends is answered with 500. Until people can sign in, the service
 //! answers on loopback addresses only, and only to pages of its own.
 
+mod audit;
+mod audit_export;
 mod background;
 mod changes;
 mod edge;

@@ -16,6 +16,7 @@ use tokio::task::JoinHandle;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::audit::{self, Operations};
 use crate::endpoints::service;
 use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
@@ -97,6 +98,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     let state = Data::new(AppState::new(store, TokenDigest::of(&worker_token), version, schedule_settings, latest));
     let document = Data::new(crate::openapi());
     let addresses = Data::new(Addresses::of(&document));
+    let operations = Data::new(Operations::of(&document));
     let bind = |source| ApiError::Bind { address: listen, source };
     let for_app = state.clone();
     let server = HttpServer::new(move || {
@@ -108,11 +110,13 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
             .app_data(for_app.clone())
             .app_data(document.clone())
             .app_data(addresses.clone())
+            .app_data(operations.clone())
             .app_data(extract::path_config())
             .service(service::docs)
             .service(service::docs_errors)
             .service(SwaggerUi::new("/docs/{_:.*}").config(docs))
             .default_service(fn_service(unrouted))
+            .wrap(from_fn(audit::record))
             .wrap(from_fn(same_origin::check))
             .wrap(from_fn(edge::answer))
     })

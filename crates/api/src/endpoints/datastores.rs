@@ -109,6 +109,7 @@ pub(crate) async fn datastore_test_draft(
 ) -> Result<Json<Inspection>, ApiProblem> {
     let draft = body.value;
     check_fields(draft.validate(), draft.worker.as_deref())?;
+    state.leave_trace().await?;
     Ok(Json(inspect_draft(&state, &draft).await?))
 }
 
@@ -209,6 +210,7 @@ pub(crate) async fn datastore_delete(
 pub(crate) async fn datastore_test(state: State, id: Id) -> Result<Json<Inspection>, ApiProblem> {
     let id = id.into_inner();
     let datastore = state.read(move |store| store.datastore_get(id, now())).await?;
+    state.leave_trace().await?;
     Ok(Json(inspect_registered(&state, id, datastore.worker.as_deref()).await?))
 }
 
