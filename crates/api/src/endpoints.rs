@@ -1,6 +1,7 @@
 //! The addresses under `/api/v1`: one module per resource, thin: parse, authorise, call, answer.
 
 mod auth;
+mod audit_events;
 mod backups;
 mod datastores;
 mod events;
@@ -57,6 +58,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(restores::restore_cancel)
         .service(restores::restore_undo)
         .service(restores::restore_log)
+        .service(audit_events::audit_event_list)
+        .service(audit_events::audit_event_export)
         .service(schedules::schedule_list)
         .service(schedules::schedule_create)
         .service(schedules::schedule_preview)

@@ -6,6 +6,8 @@
 //! answers on loopback addresses only, and only to pages of its own.
 
 mod answer_headers;
+mod audit;
+mod audit_export;
 mod background;
 mod changes;
 mod connection;

@@ -19,6 +19,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::connections::Connections;
 use crate::edge_settings::EdgeSettings;
+use crate::audit::{self, Operations};
 use crate::endpoints::service;
 use crate::limits::RequestRates;
 use crate::openapi::Addresses;
@@ -117,6 +118,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     let state = Data::new(AppState::new(store, TokenDigest::of(&worker_token), version, schedule_settings, latest));
     let document = Data::new(crate::openapi());
     let addresses = Data::new(Addresses::of(&document));
+    let operations = Data::new(Operations::of(&document));
     let bind = |source| ApiError::Bind { address: listen, source };
     let (for_app, settings) = (state.clone(), Data::new(edge.clone()));
     let (rates, connections) = (Data::new(RequestRates::new(edge.limits.requests_per_second)), Connections::default());
@@ -132,11 +134,13 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
             .app_data(addresses.clone())
             .app_data(settings.clone())
             .app_data(rates_of_app.clone())
+            .app_data(operations.clone())
             .app_data(extract::path_config())
             .service(service::docs)
             .service(service::docs_errors)
             .service(SwaggerUi::new("/docs/{_:.*}").config(docs))
             .default_service(fn_service(unrouted))
+            .wrap(from_fn(audit::record))
             .wrap(from_fn(same_origin::check))
             .wrap(from_fn(limits::keep))
             .wrap(from_fn(edge::answer))

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use crate::changes::Changes;
 use crate::metrics::Metrics;
 use crate::problem::ApiProblem;
+use crate::request_context;
 use crate::token::TokenDigest;
 
 /// The shared state, as handlers take it.
@@ -54,21 +55,45 @@ impl AppState {
         &self,
         call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiProblem> {
-        let store = self.store.clone();
-        match web::block(move || call(&store)).await {
-            Ok(result) => result.map_err(ApiProblem::from),
-            Err(broken) => Err(ApiProblem::internal(&broken)),
-        }
+        on_its_thread(self.store.clone(), call).await
     }
 
-    /// Changes the control database, and wakes whoever waits for changes.
+    /// Changes the control database, and wakes whoever waits for changes. The first change of a request leaves its row in
+    /// the audit log, in the same transaction.
     pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiProblem> {
+        let result = on_its_thread(request_context::acting(&self.store), call).await;
+        self.changes.note();
+        result
+    }
+
+    /// Changes something on the way to what the request asks for, such as a job that looks at a server first. It leaves no
+    /// row in the audit log: that is for the change itself.
+    pub(crate) async fn change_aside<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiProblem> {
         let result = self.read(call).await;
         self.changes.note();
         result
+    }
+
+    /// Leaves the request's row in the audit log although it changes nothing that is kept.
+    pub(crate) async fn leave_trace(&self) -> Result<(), ApiProblem> {
+        on_its_thread(request_context::acting(&self.store), |store| store.audit_acted(now())).await
+    }
+}
+
+/// Calls the store on a thread that may block.
+async fn on_its_thread<T: Send + 'static>(
+    store: Store,
+    call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, ApiProblem> {
+    match web::block(move || call(&store)).await {
+        Ok(result) => result.map_err(ApiProblem::from),
+        Err(broken) => Err(ApiProblem::internal(&broken)),
     }
 }
 

@@ -116,6 +116,7 @@ pub(crate) async fn datastore_test_draft(
 ) -> Result<Json<Inspection>, ApiProblem> {
     let draft = body.value;
     check_fields(draft.validate(), draft.worker.as_deref())?;
+    state.leave_trace().await?;
     Ok(Json(inspect_draft(&state, &draft).await?))
 }
 
@@ -230,6 +231,7 @@ pub(crate) async fn datastore_test(
 ) -> Result<Json<Inspection>, ApiProblem> {
     let id = id.into_inner();
     let datastore = state.read(move |store| store.datastore_get(id, now())).await?;
+    state.leave_trace().await?;
     Ok(Json(inspect_registered(&state, id, datastore.worker.as_deref()).await?))
 }
 
