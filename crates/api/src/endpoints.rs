@@ -4,6 +4,7 @@ mod backups;
 mod datastores;
 mod events;
 mod jobs;
+mod oidc;
 mod recovery;
 mod restores;
 mod retention;
@@ -73,6 +74,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(storages::storage_delete)
         .service(workers::worker_list)
         .service(events::event_stream)
+        .service(oidc::oidc_start)
+        .service(oidc::oidc_callback)
         .service(worker_protocol::worker_claim)
         .service(worker_protocol::worker_heartbeat)
         .service(worker_protocol::worker_result)

@@ -19,6 +19,7 @@ mod idempotency;
 mod inspection;
 mod limits;
 mod metrics;
+mod oidc;
 mod openapi;
 mod paging;
 mod problem;
@@ -36,6 +37,8 @@ mod waiting;
 mod web_app;
 
 pub use edge_settings::{EdgeLimits, EdgeSettings, ProxyHeaders, TlsFiles};
+pub use oidc::provider::OidcError;
+pub use oidc::{OidcSettings, RoleMapping};
 pub use openapi::openapi;
 pub use server::{ApiError, Running, ServiceConfig, start};
 pub use tls::TlsError;

@@ -86,6 +86,11 @@ impl ApiProblem {
         Self::new(ErrorCode::Internal, "Something broke inside Holdfast. The log tells more under the request's id.")
     }
 
+    /// What happened, by its stable word.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
     /// The fields that it names.
     #[cfg(test)]
     pub(crate) fn pointers(&self) -> Vec<&str> {

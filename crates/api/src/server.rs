@@ -21,6 +21,8 @@ use crate::connections::Connections;
 use crate::edge_settings::EdgeSettings;
 use crate::endpoints::service;
 use crate::limits::RequestRates;
+use crate::oidc::OidcSettings;
+use crate::oidc::provider::{OidcError, Provider};
 use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
 use crate::state::{AppState, State, now};
@@ -47,6 +49,8 @@ pub struct ServiceConfig {
     pub version: &'static str,
     pub schedule_settings: ScheduleSettings,
     pub edge: EdgeSettings,
+    /// How people sign in elsewhere.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Why the service did not start.
@@ -58,6 +62,8 @@ pub enum ApiError {
     NotLoopback(SocketAddr),
     #[error("the certificate can't be used")]
     Certificate(#[from] TlsError),
+    #[error("the identity provider can't be asked")]
+    Oidc(#[source] OidcError),
     #[error("listening on {address}")]
     Bind {
         address: SocketAddr,
@@ -92,7 +98,9 @@ pub struct Running {
 /// When the address can't be bound, or is not loopback while nobody can sign in; when the certificate can't be read, or when
 /// the control database does not answer.
 pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
-    let ServiceConfig { listen, store, worker_token, default_storage_path, version, schedule_settings, edge } = config;
+    let ServiceConfig { listen, store, worker_token, default_storage_path, version, schedule_settings, edge, oidc } =
+        config;
+    let provider = Data::new(oidc.map(Provider::new).transpose().map_err(ApiError::Oidc)?);
     let certificate = edge.tls.clone().map(Certificate::load).transpose()?;
     let path = default_storage_path.to_string_lossy().into_owned();
     let prepared = store.clone();
@@ -132,6 +140,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
             .app_data(addresses.clone())
             .app_data(settings.clone())
             .app_data(rates_of_app.clone())
+            .app_data(provider.clone())
             .app_data(extract::path_config())
             .service(service::docs)
             .service(service::docs_errors)

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::ScheduleSettings;
 
 use crate::network::{DialArguments, EdgeArguments};
+use crate::oidc::OidcArguments;
 
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
@@ -63,6 +64,8 @@ pub struct ServeArguments {
     pub edge: EdgeArguments,
     #[command(flatten)]
     pub dial: DialArguments,
+    #[command(flatten)]
+    pub oidc: OidcArguments,
     #[command(flatten)]
     pub schedules: ScheduleArguments,
 }

@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod files;
 mod network;
+mod oidc;
 mod serve;
 mod signals;
 mod worker;

@@ -54,6 +54,8 @@ error_codes! {
     ValidationFailed => "validation_failed", 422, Never, "Some fields are wrong", "Mend the fields listed in errors.";
     Unauthenticated => "unauthenticated", 401, AfterFix, "No valid credentials", "Send the worker's token.";
     Forbidden => "forbidden", 403, Never, "Not allowed", "Open the page from the address that the server printed.";
+    SignInExpired => "sign_in_expired", 401, AfterFix, "The sign-in took too long or began elsewhere", "Begin again on the sign-in page.";
+    IdentityProviderFailed => "identity_provider_failed", 502, WithBackoff, "The identity provider signed nobody in", "Try again; the service's log tells what the provider said.";
     NotFound => "not_found", 404, Never, "Not found", "Check the id; it may have been deleted.";
     MethodNotAllowed => "method_not_allowed", 405, Never, "Method not allowed", "See the API's documentation.";
     PayloadTooLarge => "payload_too_large", 413, Never, "The body is too large", "Send less.";

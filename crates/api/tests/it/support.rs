@@ -185,6 +185,7 @@ pub fn config(store: Store, edge: EdgeSettings) -> ServiceConfig {
         version: "0.0.0-test",
         schedule_settings: domain::ScheduleSettings::default(),
         edge,
+        oidc: None,
     }
 }
 
