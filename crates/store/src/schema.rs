@@ -251,6 +251,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_events (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor_kind -> Text,
+        actor_id -> Nullable<Text>,
+        actor_name -> Text,
+        action -> Text,
+        subject_kind -> Text,
+        subject_id -> Nullable<Text>,
+        subject_name -> Nullable<Text>,
+        datastore_id -> Nullable<Text>,
+        from_address -> Nullable<Text>,
+        outcome -> Text,
+        detail -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        hash -> Text,
+    }
+}
+
+diesel::table! {
     idempotency_keys (key) {
         key -> Text,
         request_sealed -> Text,

@@ -1,5 +1,6 @@
 //! Every promise of the store, on SQLite and on PostgreSQL.
 
+mod audit;
 mod backups;
 mod chains;
 mod claims;
