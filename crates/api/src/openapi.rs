@@ -31,6 +31,7 @@ pub fn openapi() -> OpenApi {
     components.add_security_scheme("worker_token", SecurityScheme::Http(token));
     components.schemas.entry("Problem".to_owned()).or_insert_with(<domain::Problem as PartialSchema>::schema);
     flatten::flatten(components);
+    flatten::name_items(components);
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             add_default_response(operation);

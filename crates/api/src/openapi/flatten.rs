@@ -2,8 +2,23 @@
 //! "all of: one of these objects; this object", which generators of clients don't understand. Here they become what they
 //! are on the wire: one of these objects, each with those fields too.
 
-use utoipa::openapi::schema::{AllOf, Object, OneOf, Schema};
-use utoipa::openapi::{Components, RefOr};
+use utoipa::openapi::schema::{AllOf, ArrayItems, Object, OneOf, Schema};
+use utoipa::openapi::{Components, Ref, RefOr};
+
+/// Has pages of a list name the type of their items, which the derived schemas repeat in each.
+pub(super) fn name_items(components: &mut Components) {
+    let names: Vec<String> = components.schemas.keys().cloned().collect();
+    for (name, schema) in &mut components.schemas {
+        let Some(item) = name.strip_prefix("Page_").filter(|item| names.iter().any(|name| name == item)) else {
+            continue;
+        };
+        if let RefOr::T(Schema::Object(page)) = schema
+            && let Some(RefOr::T(Schema::Array(items))) = page.properties.get_mut("items")
+        {
+            items.items = ArrayItems::RefOrSchema(Box::new(RefOr::Ref(Ref::from_schema_name(item))));
+        }
+    }
+}
 
 /// Rewrites all such schemas.
 pub(super) fn flatten(components: &mut Components) {
