@@ -1,6 +1,6 @@
 """The main job through the client that openapi-python-client generates: register, back up, list, schedule.
 
-Arguments: the service's URL, a server's engine, host, port and password; and an API token where the service wants one.
+Arguments: the service's URL, a server's engine, host, port, user name and password; and an API token where the service wants one.
 """
 
 import sys
@@ -22,10 +22,12 @@ def expect(kind, answer):
 
 
 def main():
-    url, engine, host, port, password, *token = sys.argv[1:]
+    url, engine, host, port, username, password, *token = sys.argv[1:]
     client = AuthenticatedClient(base_url=url, token=token[0]) if token else Client(base_url=url)
 
-    draft = DatastoreCreate(name="from Python", engine=Engine(engine), host=host, port=int(port), password=password)
+    draft = DatastoreCreate(
+        name="from Python", engine=Engine(engine), host=host, port=int(port), username=username, password=password
+    )
     datastore = datastore_create.sync(client=client, body=draft)
     if isinstance(datastore, Problem) or datastore is None:
         sys.exit(f"not registered: {datastore!r}")
