@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::Role;
+use super::{Grant, Place, Role, role_on};
 use crate::Secret;
 use crate::engine::named_enum;
 use crate::name::validate_name;
@@ -50,6 +50,22 @@ pub struct Token {
     pub expires_at: Option<DateTime<Utc>>,
     /// Within a minute.
     pub last_used_at: Option<DateTime<Utc>>,
+}
+
+impl Token {
+    /// What it may do: its own role, and nothing that its owner may not do now, where a person owns it.
+    pub fn grants(&self, owner: Option<&[Grant]>) -> Vec<Grant> {
+        let Some(role) = self.role else { return Vec::new() };
+        let own = Grant { role, project_id: self.project_id };
+        let Some(owner) = owner else { return vec![own] };
+        match self.project_id {
+            Some(project) => role_on(owner, Place::Project(project))
+                .map(|most| Grant::within(role.min(most), project))
+                .into_iter()
+                .collect(),
+            None => owner.iter().map(|grant| Grant { role: role.min(grant.role), ..*grant }).collect(),
+        }
+    }
 }
 
 /// A new token.
@@ -124,4 +140,33 @@ pub struct Project {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ProjectDraft {
     pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f87_a_token_never_exceeds_its_owner() {
+        let project = Uuid::from_u128(1);
+        let token = |role, project_id| Token {
+            id: Uuid::nil(),
+            name: "t".into(),
+            kind: TokenKind::Api,
+            role: Some(role),
+            project_id,
+            created_by: "anna".into(),
+            created_at: DateTime::UNIX_EPOCH,
+            expires_at: None,
+            last_used_at: None,
+        };
+        let everywhere = token(Role::Operator, None);
+        assert_eq!(everywhere.grants(None), [Grant::everywhere(Role::Operator)]);
+        assert_eq!(everywhere.grants(Some(&[Grant::everywhere(Role::Viewer)])), [Grant::everywhere(Role::Viewer)]);
+        let demoted = [Grant::within(Role::Administrator, project)];
+        assert_eq!(everywhere.grants(Some(&demoted)), [Grant::within(Role::Operator, project)]);
+        let within = token(Role::Administrator, Some(project));
+        assert_eq!(within.grants(Some(&[Grant::everywhere(Role::Operator)])), [Grant::within(Role::Operator, project)]);
+        assert_eq!(within.grants(Some(&[])), []);
+    }
 }
