@@ -106,7 +106,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     let prepared = store.clone();
     let (latest, is_claimed) = tokio::task::spawn_blocking(move || {
         prepared.storage_ensure_default(&path, now())?;
-        Ok((prepared.event_latest_id()?, is_claimed(&prepared)?))
+        Ok((prepared.event_latest_id()?, prepared.is_claimed()?))
     })
     .await
     .map_err(ApiError::PrepareBroke)?
@@ -246,10 +246,6 @@ async fn forget_quiet(rates: Data<RequestRates>, stop: CancellationToken) {
             () = tokio::time::sleep(FORGETTING) => rates.forget_quiet(),
         }
     }
-}
-
-fn is_claimed(_: &Store) -> Result<bool, StoreError> {
-    Ok(false)
 }
 
 /// Answers what no handler took: a file of the web app, or a problem that tells what is wrong.

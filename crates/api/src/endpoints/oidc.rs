@@ -1,21 +1,26 @@
 //! `/auth/oidc/…`: sign-in by an OpenID Connect provider. A browser walks here, so what goes wrong is told by the sign-in page;
 //! the log says more.
 
-use actix_web::cookie::Cookie;
+use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{self, HOST};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use domain::ErrorCode;
+use domain::access::Grant;
+use domain::list::MAX_LIMIT;
 use serde::Deserialize;
+use store::{ExternalUser, PageRequest, Store, StoreError};
 use utoipa::IntoParams;
 
 use crate::connection::Connection;
 use crate::edge_settings::EdgeSettings;
 use crate::extract::Query;
+use crate::oidc::RoleMapping;
 use crate::oidc::pending::{PENDING_COOKIE, Pending, local_path};
 use crate::oidc::provider::{Identity, Provider};
 use crate::oidc::roles::granted;
 use crate::problem::{ApiProblem, Chain};
+use crate::same_origin::SESSION_COOKIE;
 use crate::state::{State, now};
 
 /// The page that tells what went wrong.
@@ -117,24 +122,68 @@ pub(crate) async fn oidc_callback(
 
 /// Opens a session for who the provider says it is, when that gives a role.
 async fn enter(
-    _state: &State,
-    _request: &HttpRequest,
+    state: &State,
+    request: &HttpRequest,
     provider: &Provider,
     identity: Identity,
 ) -> Result<Cookie<'static>, ApiProblem> {
-    let mappings = granted(&provider.settings.roles, &identity.values);
-    if mappings.is_empty() {
-        tracing::warn!(
-            subject = identity.subject,
-            username = identity.username,
-            "signed in elsewhere, but has no role here"
-        );
+    let connection = Connection::of(request);
+    let Identity { issuer, subject, username, values } = identity;
+    let mappings: Vec<RoleMapping> = granted(&provider.settings.roles, &values).into_iter().cloned().collect();
+    let grants = state.read(move |store| grants_of(store, &mappings)).await?;
+    if grants.is_empty() {
+        tracing::warn!(subject, username, "signed in at the identity provider, but its word gives no role here");
         return Err(ApiProblem::new(
             ErrorCode::Forbidden,
             "Your sign-in gives no role here. Ask an administrator for one.",
         ));
     }
-    Err(ApiProblem::new(ErrorCode::Forbidden, "not yet"))
+    let external = ExternalUser { issuer, subject, username, grants };
+    let user = state.change(move |store| store.user_from_provider(&external, now())).await?;
+    let user = user.ok_or_else(|| ApiProblem::new(ErrorCode::Forbidden, "An administrator disabled this user."))?;
+    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let replaced = request.cookie(SESSION_COOKIE).map(|cookie| cookie.value().to_owned());
+    let from = connection.client.to_string();
+    let open =
+        move |store: &Store| store.session_create(user.id, Some(&from), agent.as_deref(), replaced.as_deref(), now());
+    let (secret, _) = state.change(open).await?;
+    Ok(Cookie::build(SESSION_COOKIE, secret.expose().to_owned())
+        .path("/")
+        .http_only(true)
+        .secure(connection.encrypted)
+        .same_site(SameSite::Strict)
+        .finish())
+}
+
+/// The roles of these mappings. A project that is not there gives none.
+fn grants_of(store: &Store, mappings: &[RoleMapping]) -> Result<Vec<Grant>, StoreError> {
+    let mut projects = Vec::new();
+    let mut page = PageRequest { limit: MAX_LIMIT, cursor: None };
+    while mappings.iter().any(|mapping| mapping.project.is_some()) {
+        let found = store.project_list(None, &page)?;
+        projects.extend(found.items);
+        page.cursor = found.next_cursor;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    let grant_of = |mapping: &RoleMapping| match &mapping.project {
+        None => Some(Grant::everywhere(mapping.role)),
+        Some(name) => match projects.iter().find(|project| project.name == *name) {
+            Some(project) => Some(Grant::within(mapping.role, project.id)),
+            None => {
+                tracing::warn!(project = name, "a role is mapped to a project that is not there");
+                None
+            }
+        },
+    };
+    let mut grants: Vec<Grant> = Vec::new();
+    for grant in mappings.iter().filter_map(grant_of) {
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    Ok(grants)
 }
 
 /// The origin that the browser knows the service by. Its name is one of ours: others are refused before.

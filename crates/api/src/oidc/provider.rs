@@ -30,6 +30,8 @@ use crate::state::now;
 const LIMITS: Limits = Limits { connect: Duration::from_secs(5), whole: Duration::from_secs(15) };
 /// The largest answer that is read, in bytes.
 const ANSWER_LIMIT: usize = 1 << 20;
+/// What is kept of a user's name, in characters.
+const USERNAME_CHARS: usize = 100;
 /// How old the provider's document may be when a sign-in begins, and when its keys are needed.
 const MAX_AGE: Duration = Duration::from_secs(600);
 const MAX_AGE_OF_KEYS: Duration = Duration::from_secs(30);
@@ -172,7 +174,8 @@ impl Provider {
         }
         let word = |name: &str| told.get(name).and_then(Value::as_str).filter(|word| !word.is_empty());
         let subject = claims.subject().as_str().to_owned();
-        let username = word("preferred_username").or_else(|| word("email")).unwrap_or(&subject).to_owned();
+        let username = word("preferred_username").or_else(|| word("email")).unwrap_or(&subject);
+        let username = username.chars().filter(|character| !character.is_control()).take(USERNAME_CHARS).collect();
         let values = values_of(&told, &self.settings.role_claim).unwrap_or_default();
         Ok(Identity { issuer: self.settings.issuer.to_string(), subject, username, values })
     }
