@@ -34,7 +34,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the control plane: API, web app and, unless told otherwise, a worker.
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Run a worker that takes its jobs from a control plane elsewhere.
     Worker(WorkerArguments),
     /// Run everything with three databases of its own to try it on; Ctrl-C stops all, the next start finds all as it was.
