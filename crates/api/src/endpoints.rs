@@ -1,11 +1,12 @@
 //! The addresses under `/api/v1`: one module per resource, thin: parse, authorise, call, answer.
 
-mod auth;
 mod audit_events;
+mod auth;
 mod backups;
 mod datastores;
 mod events;
 mod jobs;
+mod oidc;
 mod projects;
 mod recovery;
 mod restores;
@@ -107,6 +108,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(tokens::token_delete)
         .service(workers::worker_list)
         .service(events::event_stream)
+        .service(oidc::oidc_start)
+        .service(oidc::oidc_callback)
         .service(worker_protocol::worker_claim)
         .service(worker_protocol::worker_heartbeat)
         .service(worker_protocol::worker_result)

@@ -5,6 +5,7 @@
 //! with a code of the registry; nothing that a client sends is answered with 500. Until people can sign in, the service
 //! answers on loopback addresses only, and only to pages of its own.
 
+mod access;
 mod answer_headers;
 mod audit;
 mod audit_export;
@@ -21,6 +22,7 @@ mod idempotency;
 mod inspection;
 mod limits;
 mod metrics;
+mod oidc;
 mod openapi;
 mod paging;
 mod problem;
@@ -38,6 +40,8 @@ mod waiting;
 mod web_app;
 
 pub use edge_settings::{EdgeLimits, EdgeSettings, ProxyHeaders, TlsFiles};
+pub use oidc::provider::OidcError;
+pub use oidc::{OidcSettings, RoleMapping};
 pub use openapi::openapi;
 pub use server::{ApiError, Running, ServiceConfig, start};
 pub use tls::TlsError;

@@ -1,6 +1,8 @@
 //! The OpenAPI document: collected from the handlers, then given what they all have in common. `api-spec/openapi.json` is
 //! this, and a test keeps both the same.
 
+mod flatten;
+
 use actix_web::App;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::Operation;
@@ -28,6 +30,8 @@ pub fn openapi() -> OpenApi {
     let token = Http::builder().scheme(HttpAuthScheme::Bearer).description(Some("The workers' token")).build();
     components.add_security_scheme("worker_token", SecurityScheme::Http(token));
     components.schemas.entry("Problem".to_owned()).or_insert_with(<domain::Problem as PartialSchema>::schema);
+    flatten::flatten(components);
+    flatten::name_items(components);
     for item in document.paths.paths.values_mut() {
         for operation in operations(item) {
             add_default_response(operation);

@@ -58,7 +58,6 @@ pub(crate) fn begin_audit(entry: AuditEntry, is_change: bool) {
 }
 
 /// Says who asks, before anything is changed.
-#[expect(dead_code, reason = "called by whoever reads credentials")]
 pub(crate) fn set_actor(actor: Actor) {
     with_audited(|mut audited| {
         if let Some(entry) = &mut audited.entry {

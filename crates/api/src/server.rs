@@ -17,17 +17,19 @@ use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::audit::{self, Operations};
 use crate::connections::Connections;
 use crate::edge_settings::EdgeSettings;
-use crate::audit::{self, Operations};
 use crate::endpoints::service;
 use crate::limits::RequestRates;
+use crate::oidc::OidcSettings;
+use crate::oidc::provider::{OidcError, Provider};
 use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
 use crate::state::{AppState, State, now};
 use crate::tls::{Certificate, TlsError};
 use crate::token::TokenDigest;
-use crate::{background, configure_documented, edge, extract, limits, same_origin, scheduler, upkeep, web_app};
+use crate::{access, background, configure_documented, edge, extract, limits, same_origin, scheduler, upkeep, web_app};
 
 /// Where the worker beside the service finds it when the service's own address is another or encrypted.
 const INNER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -48,6 +50,8 @@ pub struct ServiceConfig {
     pub version: &'static str,
     pub schedule_settings: ScheduleSettings,
     pub edge: EdgeSettings,
+    /// How people sign in elsewhere.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// Why the service did not start.
@@ -59,6 +63,8 @@ pub enum ApiError {
     NotLoopback(SocketAddr),
     #[error("the certificate can't be used")]
     Certificate(#[from] TlsError),
+    #[error("the identity provider can't be asked")]
+    Oidc(#[source] OidcError),
     #[error("listening on {address}")]
     Bind {
         address: SocketAddr,
@@ -93,13 +99,15 @@ pub struct Running {
 /// When the address can't be bound, or is not loopback while nobody can sign in; when the certificate can't be read, or when
 /// the control database does not answer.
 pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
-    let ServiceConfig { listen, store, worker_token, default_storage_path, version, schedule_settings, edge } = config;
+    let ServiceConfig { listen, store, worker_token, default_storage_path, version, schedule_settings, edge, oidc } =
+        config;
+    let provider = Data::new(oidc.map(Provider::new).transpose().map_err(ApiError::Oidc)?);
     let certificate = edge.tls.clone().map(Certificate::load).transpose()?;
     let path = default_storage_path.to_string_lossy().into_owned();
     let prepared = store.clone();
     let (latest, is_claimed) = tokio::task::spawn_blocking(move || {
         prepared.storage_ensure_default(&path, now())?;
-        Ok((prepared.event_latest_id()?, is_claimed(&prepared)?))
+        Ok((prepared.event_latest_id()?, prepared.is_claimed()?))
     })
     .await
     .map_err(ApiError::PrepareBroke)?
@@ -135,11 +143,13 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
             .app_data(settings.clone())
             .app_data(rates_of_app.clone())
             .app_data(operations.clone())
+            .app_data(provider.clone())
             .app_data(extract::path_config())
             .service(service::docs)
             .service(service::docs_errors)
             .service(SwaggerUi::new("/docs/{_:.*}").config(docs))
             .default_service(fn_service(unrouted))
+            .wrap(from_fn(access::identify))
             .wrap(from_fn(audit::record))
             .wrap(from_fn(same_origin::check))
             .wrap(from_fn(limits::keep))
@@ -241,10 +251,6 @@ async fn forget_quiet(rates: Data<RequestRates>, stop: CancellationToken) {
             () = tokio::time::sleep(FORGETTING) => rates.forget_quiet(),
         }
     }
-}
-
-fn is_claimed(_: &Store) -> Result<bool, StoreError> {
-    Ok(false)
 }
 
 /// Answers what no handler took: a file of the web app, or a problem that tells what is wrong.

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use domain::ScheduleSettings;
 
 use crate::network::{DialArguments, EdgeArguments};
+use crate::oidc::OidcArguments;
 
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
@@ -33,7 +34,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the control plane: API, web app and, unless told otherwise, a worker.
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Run a worker that takes its jobs from a control plane elsewhere.
     Worker(WorkerArguments),
     /// Run everything with three databases of its own to try it on; Ctrl-C stops all, the next start finds all as it was.
@@ -63,6 +64,8 @@ pub struct ServeArguments {
     pub edge: EdgeArguments,
     #[command(flatten)]
     pub dial: DialArguments,
+    #[command(flatten)]
+    pub oidc: OidcArguments,
     #[command(flatten)]
     pub schedules: ScheduleArguments,
 }

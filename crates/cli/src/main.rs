@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod files;
 mod network;
+mod oidc;
 mod serve;
 mod signals;
 mod worker;
@@ -40,7 +41,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     engines::look_for_postgresql_in(arguments.postgresql_bin);
     runtime.block_on(async {
         match arguments.command {
-            Command::Serve(options) => serve::run(options).await,
+            Command::Serve(options) => serve::run(*options).await,
             Command::Worker(options) => worker::run(options).await,
             Command::Demo(options) => demo::run(options).await,
             Command::Openapi => print_openapi(),

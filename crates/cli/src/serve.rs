@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::worker::{WorkerConfig, run_worker};
-use api::EdgeSettings;
+use api::{EdgeSettings, OidcSettings};
 use client::Client;
 use domain::{ScheduleSettings, Secret};
 use store::{MasterKey, Store};
@@ -29,6 +29,7 @@ pub struct ControlPlaneOptions {
     pub master_key_file: Option<PathBuf>,
     pub schedule_settings: ScheduleSettings,
     pub edge: EdgeSettings,
+    pub oidc: Option<OidcSettings>,
 }
 
 /// A control plane that takes requests.
@@ -60,6 +61,7 @@ impl ControlPlane {
             version: env!("CARGO_PKG_VERSION"),
             schedule_settings: options.schedule_settings,
             edge: options.edge,
+            oidc: options.oidc,
         };
         let service = api::start(config).await.map_err(|error| match error {
             api::ApiError::NotLoopback(_) | api::ApiError::Bind { .. } => {
@@ -147,10 +149,12 @@ pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
         None => default_data_directory("holdfast")?,
     };
     let edge = arguments.edge.settings()?;
+    let oidc = arguments.oidc.settings()?;
     arguments.dial.apply(serves_this_machine_alone(arguments.listen, &edge));
     let control_plane = ControlPlane::start(ControlPlaneOptions {
         listen: arguments.listen,
         edge,
+        oidc,
         data_directory,
         database_url: arguments.database_url,
         master_key_file: arguments.master_key_file,

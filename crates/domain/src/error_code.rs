@@ -58,6 +58,8 @@ error_codes! {
     SecondFactorRequired => "second_factor_required", 401, AfterFix, "A second factor is needed", "Send the code of the authenticator app, or a recovery code.";
     LastAdministrator => "last_administrator", 409, AfterFix, "This is the last administrator", "Make somebody else an administrator of everything first.";
     ProjectNotEmpty => "project_not_empty", 409, AfterFix, "The project still has datastores", "Move them to another project first.";
+    SignInExpired => "sign_in_expired", 401, AfterFix, "The sign-in took too long or began elsewhere", "Begin again on the sign-in page.";
+    IdentityProviderFailed => "identity_provider_failed", 502, WithBackoff, "The identity provider signed nobody in", "Try again; the service's log tells what the provider said.";
     NotFound => "not_found", 404, Never, "Not found", "Check the id; it may have been deleted.";
     MethodNotAllowed => "method_not_allowed", 405, Never, "Method not allowed", "See the API's documentation.";
     PayloadTooLarge => "payload_too_large", 413, Never, "The body is too large", "Send less.";

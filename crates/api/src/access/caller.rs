@@ -1,7 +1,7 @@
 //! Who asks: what the credentials of a request stand for.
 
-use domain::access::{Grant, Permission, Place, Role, Token, User, decide, decide_at, role_on};
 use domain::access::{Decision, Reach};
+use domain::access::{Grant, Permission, Place, Role, Token, User, decide, decide_at, role_on};
 use domain::audit::{Actor, ActorKind};
 use domain::{ErrorCode, Secret};
 use uuid::Uuid;

@@ -14,7 +14,6 @@ use domain::{ErrorCode, Secret};
 
 use super::caller::{Caller, CallerKind, Credential};
 use crate::connection::Connection;
-use crate::edge;
 use crate::problem::ApiProblem;
 use crate::request_context;
 use crate::same_origin::SESSION_COOKIE;
@@ -66,7 +65,7 @@ pub(crate) async fn identify(
                 request.extensions_mut().insert(Arc::new(caller));
             }
             Err(problem) => {
-                return Ok(edge::refuse(request, &problem));
+                return Ok(request.error_response(problem));
             }
         }
     }
@@ -74,7 +73,9 @@ pub(crate) async fn identify(
 }
 
 async fn admit(state: &State, request: &ServiceRequest, gate: Gate) -> Result<Caller, ApiProblem> {
-    let caller = resolve(state, credential_of(request)).await?;
+    let credential = credential_of(request);
+    let caller = resolve(state, credential.clone()).await?;
+    request.extensions_mut().insert(Arc::new(credential));
     let is_worker = matches!(caller.kind, CallerKind::Worker { .. });
     match gate {
         Gate::Others if is_worker => {
@@ -150,7 +151,9 @@ async fn of_token(state: &State, secret: Secret) -> Result<Caller, ApiProblem> {
     }
     let found = state.read(move |store| store.token_by_secret(secret.expose(), now())).await?;
     let holder = found.ok_or_else(|| {
-        unauthenticated("This token is unknown, has expired or was revoked. Send Authorization: Bearer with a valid one.")
+        unauthenticated(
+            "This token is unknown, has expired or was revoked. Send Authorization: Bearer with a valid one.",
+        )
     })?;
     let Token { id, kind, name, .. } = holder.token.clone();
     if holder.is_stale {
@@ -179,7 +182,9 @@ mod tests {
         for path in ["/", "/datastores", "/healthz", "/readyz", "/openapi.json", "/docs/", "/api/v1/auth/login"] {
             assert_eq!(Gate::of(path), Gate::Public, "{path}");
         }
-        for path in ["/metrics", "/api/v1/datastores", "/api/v1/auth/me", "/api/v1/nothing", "/api/v1/auth/login/x", "/api"] {
+        for path in
+            ["/metrics", "/api/v1/datastores", "/api/v1/auth/me", "/api/v1/nothing", "/api/v1/auth/login/x", "/api"]
+        {
             assert_eq!(Gate::of(path), Gate::Others, "{path}");
         }
         assert_eq!(Gate::of("/api/v1/worker/jobs/claim"), Gate::Worker);

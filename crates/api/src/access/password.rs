@@ -68,7 +68,8 @@ fn hasher() -> Result<Argon2<'static>, argon2::password_hash::Error> {
 
 fn hash(password: &str) -> Result<String, HashError> {
     let salt = SaltString::generate(&mut OsRng);
-    let hashed = hasher().and_then(|argon2| argon2.hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()));
+    let hashed =
+        hasher().and_then(|argon2| argon2.hash_password(password.as_bytes(), &salt).map(|hash| hash.to_string()));
     hashed.map_err(HashError)
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, get, post};
-use domain::restore::RestoreStatus;
+use domain::access::Permission;
+use domain::restore::{RestoreStatus, RestoreTarget};
 use domain::{Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
 use serde::Deserialize;
 use utoipa::IntoParams;

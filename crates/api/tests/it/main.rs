@@ -7,6 +7,7 @@ mod datastores;
 mod events;
 mod limits;
 mod network;
+mod oidc;
 mod pages;
 mod recovery;
 mod restores;

@@ -1,10 +1,13 @@
 //! The service with a certificate of its own, and behind proxies.
 
+use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 
 use api::{ApiError, EdgeSettings, ProxyHeaders, TlsFiles};
+use domain::access::{Grant, Role};
 use reqwest::{Certificate, Client};
 use serde_json::json;
+use store::ExternalUser;
 
 use crate::support::{TestService, config, eventually, open_store};
 
@@ -76,6 +79,52 @@ async fn files_that_are_no_certificate_are_refused_at_the_start() {
     assert!(matches!(start().await.err(), Some(ApiError::Certificate(_))));
     std::fs::remove_file(&files.key).unwrap();
     assert!(matches!(start().await.err(), Some(ApiError::Certificate(_))));
+}
+
+/// An address of this machine that is not loopback, where it has one.
+fn outer_address() -> Option<IpAddr> {
+    // Sends nothing: it only asks the kernel for the way.
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    socket.local_addr().ok().map(|address| address.ip()).filter(|ip| !ip.is_unspecified() && !ip.is_loopback())
+}
+
+#[actix_web::test]
+async fn once_somebody_can_sign_in_any_address_is_listened_on_and_only_own_names_are_answered() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open_store(directory.path());
+    let administrator = ExternalUser {
+        issuer: "https://login.example".to_owned(),
+        subject: "1".to_owned(),
+        username: "ada".to_owned(),
+        grants: vec![Grant::everywhere(Role::Administrator)],
+    };
+    store.user_from_provider(&administrator, chrono::Utc::now()).unwrap();
+    let public_url = Some("https://backup.example.com".parse().unwrap());
+    let mut config = config(store, EdgeSettings { public_url, ..EdgeSettings::default() });
+    config.listen = "0.0.0.0:0".parse().unwrap();
+    let running = api::start(config).await.unwrap();
+    assert_eq!(running.url(), "https://backup.example.com");
+    let (port, inner) = (running.address().port(), running.inner_address());
+    assert!(inner.ip().is_loopback() && inner.port() != port);
+    let service = TestService::with(running, directory);
+    let ask = |to: String, host: String| {
+        let request = service.http.get(format!("http://{to}/healthz")).header("host", host);
+        async move { request.send().await.unwrap().status().as_u16() }
+    };
+    let inside = format!("127.0.0.1:{port}");
+    assert_eq!(ask(inside.clone(), inside.clone()).await, 200);
+    assert_eq!(ask(inner.to_string(), inner.to_string()).await, 200);
+    assert_eq!(ask(inside.clone(), "backup.example.com".to_owned()).await, 200);
+    assert_eq!(ask(inside, "evil.example".to_owned()).await, 403);
+    if let Some(outer) = outer_address() {
+        let outside = format!("{outer}:{port}");
+        assert_eq!(ask(outside.clone(), outside.clone()).await, 200);
+        for name in ["localhost", "127.0.0.1", "evil.example"] {
+            assert_eq!(ask(outside.clone(), name.to_owned()).await, 403, "{name}");
+        }
+    }
+    service.stop().await;
 }
 
 fn behind(proxies: &[&str], proxy_headers: ProxyHeaders) -> EdgeSettings {

@@ -102,7 +102,7 @@ impl TestService {
 
     pub fn with(running: Running, directory: tempfile::TempDir) -> Self {
         static PROVIDER: OnceLock<()> = OnceLock::new();
-        PROVIDER.get_or_init(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+        PROVIDER.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let address = running.address();
         Self { running: Some(running), address, http: reqwest::Client::new(), directory, succeeded: Mutex::default() }
     }
@@ -185,6 +185,7 @@ pub fn config(store: Store, edge: EdgeSettings) -> ServiceConfig {
         version: "0.0.0-test",
         schedule_settings: domain::ScheduleSettings::default(),
         edge,
+        oidc: None,
     }
 }
 

@@ -10,6 +10,7 @@ mod damage;
 mod disk_full;
 mod kill_sweep;
 mod main_job;
+mod outside;
 mod pitr;
 mod plane;
 mod retention;
