@@ -8,13 +8,13 @@ use api::{EdgeLimits, EdgeSettings};
 use chrono::{TimeDelta, Utc};
 use domain::access::{Grant, Role};
 use domain::assignment::{Outcome, ResultReport, TaskResult};
-use domain::{BackupType, Method, RestoreTarget};
+use domain::{BackupType, Engine, Method, RestoreTarget};
 use serde_json::{Value, json};
 use store::{RestoreRequest, Store};
 use uuid::Uuid;
 
 use crate::people::{with_cookie, with_token};
-use crate::support::{TOKEN, TestService, draft, identity, open_store, success};
+use crate::support::{TOKEN, TestService, draft, healthy, identity, open_store, success};
 
 /// Where a role has to be held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +180,7 @@ impl Things {
         let datastore = service.client().datastore_create(&create).await.unwrap().id;
         let store = open_store(service.directory.path());
         let long_ago = Utc::now() - TimeDelta::hours(2);
+        store.datastore_record_inspection(datastore, &healthy(Engine::Postgresql), long_ago).unwrap();
         let backup = store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, long_ago).unwrap();
         finish(&store, long_ago);
         let request = RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };

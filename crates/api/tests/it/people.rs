@@ -54,7 +54,7 @@ impl TestService {
     pub async fn ask(&self, client: &reqwest::Client, method: &str, path: &str, body: Value) -> Answered {
         let request = client.request(method.parse().unwrap(), self.url(path));
         let request = if body.is_null() { request } else { request.json(&body) };
-        self.send(request).await
+        self.send_as(client, request).await
     }
 
     /// Adds a user who has set a password: its id, and a client that is signed in.

@@ -1,6 +1,6 @@
 //! Workers with tokens of their own: each speaks of its own jobs, and of nothing else. // F-89
 
-use domain::assignment::{Outcome, ResultReport};
+use domain::assignment::{Heartbeat, Outcome, ResultReport};
 use domain::{JobStatus, Secret};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ async fn f89_a_worker_reports_only_on_jobs_that_it_holds() {
         let thief = with_token(secret);
         let tried = [
             ("result", json!(lie)),
-            ("heartbeat", json!({"attempt": 1})),
+            ("heartbeat", json!(Heartbeat { attempt: 1, ..Heartbeat::default() })),
             ("suspend-archiving", json!({"attempt": 1})),
         ];
         for (what, body) in tried {
