@@ -96,6 +96,7 @@ impl NewDatastore {
             service: self.service.clone(),
             worker: self.worker.clone().or_else(|| source.worker.clone()),
             storage_id: Some(source.storage_id),
+            project_id: source.project_id,
         }
     }
 }

@@ -140,6 +140,7 @@ fn adopt_datastore(
         updated_at: micros(transaction.now),
         // What was archived of its log is not known here.
         log_branch: new_id(transaction.now).simple().to_string(),
+        project_id: None,
     };
     diesel::insert_into(datastores::table).values(&row).execute(transaction.connection)?;
     transaction.changed(EventKind::Datastore, id, Some(id));

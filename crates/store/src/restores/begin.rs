@@ -2,7 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::{DatastoreCreate, Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget};
+use domain::{
+    DatastoreCreate, Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget, Subject,
+    SubjectKind,
+};
 use uuid::Uuid;
 
 use crate::backups::begin::require_whole;
@@ -152,6 +155,7 @@ fn insert_restore(
         replaced_branch: None,
     };
     diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
+    transaction.about(Subject::of(SubjectKind::Restore, Some(uuid("restores.id", &row.id)?)));
     Ok(row)
 }
 
