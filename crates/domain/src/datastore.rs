@@ -174,6 +174,9 @@ pub struct Datastore {
     pub worker: Option<String>,
     /// Where its backups go.
     pub storage_id: Uuid,
+    /// Whether restores in place need a second person's approval.
+    #[serde(default)]
+    pub restore_guard: bool,
     pub status: DatastoreStatus,
     pub capabilities: Capabilities,
     /// What the newest test found.
@@ -261,6 +264,8 @@ pub struct DatastorePatch {
     pub worker: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_id: Option<Uuid>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_guard: Option<bool>,
 }
 
 impl DatastoreCreate {

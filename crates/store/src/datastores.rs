@@ -20,6 +20,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::columns::{micros, new_id, to_json};
+use crate::restores::guard;
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
 use crate::{Store, StoreError, schedules};
@@ -68,6 +69,7 @@ impl Store {
                 created_at: micros(now),
                 updated_at: micros(now),
                 log_branch: FIRST_BRANCH.to_owned(),
+                restore_guard: false,
                 id: text,
             };
             let insert = diesel::insert_into(datastores::table).values(&row);
@@ -91,7 +93,7 @@ impl Store {
     /// Changes the fields that the patch holds. Jobs that wait follow a change of the worker.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for the storage; [`StoreError::NameTaken`].
+    /// [`StoreError::NotFound`], also for the storage; [`StoreError::NameTaken`]; [`StoreError::RequestOpen`].
     pub fn datastore_update(
         &self,
         id: Uuid,
@@ -122,6 +124,12 @@ impl Store {
             if let Some(storage) = patch.storage_id {
                 storages::require(transaction.connection, storage)?;
                 row.storage_id = storage.to_string();
+            }
+            if let Some(guard) = patch.restore_guard {
+                if !guard && guard::open_request(transaction.connection, &text)?.is_some() {
+                    return Err(StoreError::RequestOpen);
+                }
+                row.restore_guard = guard;
             }
             row.updated_at = micros(now);
             name_taken(&row.name, row.save(transaction.connection))?;

@@ -254,8 +254,18 @@ fn refuse_taken(store: &Store, name: String, own: Option<Uuid>) -> Result<(), St
 }
 
 fn changes_connection(change: &DatastorePatch) -> bool {
-    let DatastorePatch { name: _, host, port, username, password, data_directory, service, worker, storage_id: _ } =
-        change;
+    let DatastorePatch {
+        name: _,
+        host,
+        port,
+        username,
+        password,
+        data_directory,
+        service,
+        worker,
+        storage_id: _,
+        restore_guard: _,
+    } = change;
     host.is_some()
         || port.is_some()
         || username.is_some()

@@ -5,6 +5,7 @@ mod control_database;
 mod conventions;
 mod datastores;
 mod events;
+mod guard;
 mod pages;
 mod recovery;
 mod restores;

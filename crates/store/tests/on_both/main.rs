@@ -7,6 +7,7 @@ mod claims;
 mod datastores;
 mod faults;
 mod fixture;
+mod guard;
 mod idempotency;
 mod invariants;
 mod jobs;
