@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use domain::ScheduleSettings;
 
+use crate::audit::AuditArguments;
+use crate::keys::KeysArguments;
+
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, about = "Backs up and restores databases, from a web page or an API")]
@@ -36,6 +39,10 @@ pub enum Command {
     Worker(WorkerArguments),
     /// Run everything with three databases of its own to try it on; Ctrl-C stops all, the next start finds all as it was.
     Demo(DemoArguments),
+    /// Check the audit log.
+    Audit(AuditArguments),
+    /// Replace the key that secrets are encrypted with.
+    Keys(KeysArguments),
     /// Print the OpenAPI document.
     Openapi,
 }

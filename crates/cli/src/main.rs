@@ -2,9 +2,13 @@
 //! outcome into an exit status: 0 done, 2 wrong usage or configuration, 1 anything else.
 
 mod arguments;
+mod audit;
+mod control_database;
+mod core_dumps;
 mod demo;
 mod failure;
 mod files;
+mod keys;
 mod serve;
 mod signals;
 mod worker;
@@ -20,6 +24,7 @@ use failure::Failure;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging(&arguments);
+    core_dumps::switch_off();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -42,6 +47,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Serve(options) => serve::run(options).await,
             Command::Worker(options) => worker::run(options).await,
             Command::Demo(options) => demo::run(options).await,
+            Command::Audit(options) => audit::run(options),
+            Command::Keys(options) => keys::run(options),
             Command::Openapi => print_openapi(),
         }
     })

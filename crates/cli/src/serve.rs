@@ -7,11 +7,12 @@ use std::time::Duration;
 use ::worker::{WorkerConfig, run_worker};
 use client::Client;
 use domain::{ScheduleSettings, Secret};
-use store::{MasterKey, Store};
+use store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::ServeArguments;
+use crate::control_database::locate;
 use crate::failure::Failure;
 use crate::files::{default_data_directory, make_directory, read_or_make_secret};
 use crate::signals::shutdown_token;
@@ -40,11 +41,8 @@ impl ControlPlane {
     pub async fn start(options: ControlPlaneOptions) -> Result<Self, Failure> {
         let directory = options.data_directory;
         make_directory(&directory, 0o700)?;
-        let key_file = options.master_key_file.unwrap_or_else(|| directory.join("master.key"));
-        let url = options.database_url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned());
-        let key =
-            MasterKey::load_or_create(&key_file).map_err(|error| Failure::other("opening the master key", error))?;
-        let store = tokio::task::spawn_blocking(move || Store::open(&url, key))
+        let database = locate(&directory, options.database_url, options.master_key_file);
+        let store = tokio::task::spawn_blocking(move || Store::open_with(&database.url, &database.key_file))
             .await
             .map_err(|error| Failure::other("opening the control database", error))?
             .map_err(|error| Failure::other("opening the control database", error))?;

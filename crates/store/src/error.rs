@@ -69,7 +69,9 @@ pub enum StoreError {
     )]
     NewerSchema { migration: String },
     /// The service of this version was not started on it yet.
-    #[error("the control database was written by an older version of Holdfast (migration {migration} is missing); start the service first")]
+    #[error(
+        "the control database was written by an older version of Holdfast (migration {migration} is missing); start the service first"
+    )]
     OlderSchema { migration: String },
     #[error("opening the master key")]
     MasterKey(#[source] MasterKeyError),

@@ -2,12 +2,15 @@
 //! the public API, judged by what the databases themselves say.
 
 mod architecture;
+mod audit;
 mod bad_input;
 mod by_hand;
 mod chains;
 mod command_line;
+mod core_dumps;
 mod damage;
 mod disk_full;
+mod keys;
 mod kill_sweep;
 mod main_job;
 mod pitr;

@@ -56,18 +56,17 @@ pub(super) fn convert(connection: &mut AnyConnection, master: &MasterKey, keys: 
 pub(super) fn all(connection: &mut AnyConnection) -> Result<Vec<SealedValue>, StoreError> {
     let mut values = Vec::new();
     let mut add = |column: Column, rows: Vec<(String, Option<String>)>, place: fn(&str) -> String| {
-        values.extend(rows.into_iter().filter_map(|(row, sealed)| {
-            Some(SealedValue { column, place: place(&row), row, sealed: sealed? })
-        }));
+        values.extend(
+            rows.into_iter()
+                .filter_map(|(row, sealed)| Some(SealedValue { column, place: place(&row), row, sealed: sealed? })),
+        );
     };
     let rows = storages::table.select((storages::id, storages::secret_sealed)).load(connection)?;
     add(Column::Storage, rows, storages_module::secret_place);
     let rows = datastores::table.select((datastores::id, datastores::password_sealed)).load(connection)?;
     add(Column::Datastore, rows, password_place);
-    let rows = jobs::table
-        .filter(jobs::input_sealed.is_not_null())
-        .select((jobs::id, jobs::input_sealed))
-        .load(connection)?;
+    let rows =
+        jobs::table.filter(jobs::input_sealed.is_not_null()).select((jobs::id, jobs::input_sealed)).load(connection)?;
     add(Column::Job, rows, input_place);
     let rows: Vec<(String, String)> =
         idempotency_keys::table.select((idempotency_keys::key, idempotency_keys::request_sealed)).load(connection)?;
@@ -80,9 +79,9 @@ pub(super) fn all(connection: &mut AnyConnection) -> Result<Vec<SealedValue>, St
 fn save(connection: &mut AnyConnection, value: &SealedValue, sealed: &str) -> Result<(), StoreError> {
     let row = &value.row;
     match value.column {
-        Column::Storage => diesel::update(storages::table.find(row))
-            .set(storages::secret_sealed.eq(sealed))
-            .execute(connection)?,
+        Column::Storage => {
+            diesel::update(storages::table.find(row)).set(storages::secret_sealed.eq(sealed)).execute(connection)?
+        }
         Column::Datastore => diesel::update(datastores::table.find(row))
             .set(datastores::password_sealed.eq(sealed))
             .execute(connection)?,

@@ -2,7 +2,6 @@
 //! them is the right one is told by the database, whose transaction is the moment of the change.
 
 use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::master_key::{MasterKey, MasterKeyError};
@@ -30,15 +29,24 @@ impl KeyFile {
         name.into()
     }
 
-    /// Puts the next key in the place of this one, durably. Done already when there is no next one.
+    fn directory(&self) -> &Path {
+        self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    }
+
+    /// Waits until nobody else replaces the key, and keeps others from it until the value is dropped or the process ends. Two
+    /// rotations at once would each take the other's new key for their own.
+    pub(super) fn lock(&self) -> Result<File, MasterKeyError> {
+        let failed = |source| MasterKeyError::Replace { path: self.0.clone(), source };
+        let directory = File::open(self.directory()).map_err(failed)?;
+        directory.lock().map_err(failed)?;
+        Ok(directory)
+    }
+
+    /// Puts the next key in the place of this one, durably. The caller holds the lock.
     pub(super) fn replace(&self) -> Result<(), MasterKeyError> {
         let failed = |source| MasterKeyError::Replace { path: self.0.clone(), source };
-        match fs::rename(self.next_path(), &self.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            renamed => renamed.map_err(failed)?,
-        }
-        let directory = self.0.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory).and_then(|directory| directory.sync_all()).map_err(failed)
+        fs::rename(self.next_path(), &self.0).map_err(failed)?;
+        File::open(self.directory()).and_then(|directory| directory.sync_all()).map_err(failed)
     }
 }
 
@@ -51,9 +59,20 @@ impl Store {
     pub fn open_with(url: &str, file: &KeyFile) -> Result<Self, StoreError> {
         let key = MasterKey::load_or_create(file.path()).map_err(StoreError::MasterKey)?;
         match Self::open(url, key) {
+            Err(StoreError::WrongMasterKey) => {
+                let _lock = file.lock().map_err(StoreError::MasterKey)?;
+                Self::open_locked(url, file)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// The same, while nobody else replaces the key.
+    pub(super) fn open_locked(url: &str, file: &KeyFile) -> Result<Self, StoreError> {
+        let load = |path: &Path| MasterKey::load(path).map_err(StoreError::MasterKey);
+        match Self::open(url, load(file.path())?) {
             Err(StoreError::WrongMasterKey) if file.next_path().exists() => {
-                let next = MasterKey::load(&file.next_path()).map_err(StoreError::MasterKey)?;
-                let store = Self::open(url, next)?;
+                let store = Self::open(url, load(&file.next_path())?)?;
                 tracing::warn!("an interrupted rotation of the master key is brought to its end");
                 file.replace().map_err(StoreError::MasterKey)?;
                 Ok(store)

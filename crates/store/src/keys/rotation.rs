@@ -3,6 +3,8 @@
 //! transaction's commit, the old key is the right one, and after it the new one; both files are there until the end, and
 //! whoever opens the database next takes the one that fits. Doing it again finishes it.
 
+use std::fs::File;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::{Actor, ActorKind, AuditEntry, Subject, SubjectKind};
@@ -20,6 +22,8 @@ pub struct KeyRotation {
     old: MasterKey,
     new: MasterKey,
     store: Store,
+    /// Held to the end.
+    _lock: File,
 }
 
 /// What a look at all secrets found.
@@ -32,22 +36,23 @@ pub struct SecretsReport {
 }
 
 impl KeyRotation {
-    /// The first step: opens the database and makes the new key's file, or takes the one that an interrupted rotation left.
+    /// The first step: waits for its turn, opens the database and makes the new key's file, or takes the one that an interrupted rotation left.
     ///
     /// # Errors
-    /// As of [`Store::open_with`].
+    /// As of [`Store::open_with`], except that it makes no first key.
     pub fn begin(url: &str, file: &KeyFile) -> Result<Self, StoreError> {
+        let lock = file.lock().map_err(StoreError::MasterKey)?;
         // Also brings an interrupted rotation to its end, so that the file's key is the database's.
-        let store = Store::open_with(url, file)?;
+        let store = Store::open_locked(url, file)?;
         let old = MasterKey::load(file.path()).map_err(StoreError::MasterKey)?;
         let new = MasterKey::load_or_create(&file.next_path()).map_err(StoreError::MasterKey)?;
-        Ok(Self { url: url.to_owned(), file: file.clone(), old, new, store })
+        Ok(Self { url: url.to_owned(), file: file.clone(), old, new, store, _lock: lock })
     }
 
     /// The second: seals the data keys with the new key, and leaves a row in the audit log. Afterwards the old key opens nothing.
     ///
     /// # Errors
-    /// [`StoreError::WrongMasterKey`] when another rotation was quicker.
+    /// [`StoreError::WrongMasterKey`] when somebody elsewhere, with a copy of the key, was quicker.
     pub fn seal_anew(&self, now: DateTime<Utc>) -> Result<usize, StoreError> {
         self.store.write(now, |transaction| {
             lock(transaction.connection)?;

@@ -11,6 +11,7 @@ mod guard;
 mod idempotency;
 mod invariants;
 mod jobs;
+mod keys;
 mod lists;
 mod logs;
 mod restores;
