@@ -46,7 +46,6 @@ impl Connection {
 
     /// Whether the client is a program on this very machine. A request that somebody handed on never is, since the one who
     /// did may be a proxy that nobody declared.
-    #[cfg_attr(not(test), expect(dead_code, reason = "asked by whoever decides who may do what"))]
     pub(crate) fn is_this_machine(&self) -> bool {
         self.client.is_loopback() && !self.is_forwarded
     }

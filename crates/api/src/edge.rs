@@ -35,10 +35,10 @@ pub(crate) async fn answer(
     let started = Instant::now();
     let _in_flight = state.metrics.begin_request();
     let method = request.method().clone();
-    let context = RequestContext { id: Uuid::now_v7().to_string(), instance: request.path().to_owned() };
     let encrypted = Connection::of_service(&request).encrypted;
     let socket = request.conn_data::<Socket>().cloned();
     let asking = socket.as_ref().map(Socket::ask);
+    let context = RequestContext::new(Uuid::now_v7().to_string(), request.path().to_owned());
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }

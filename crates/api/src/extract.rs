@@ -7,7 +7,7 @@ mod query;
 pub(crate) use body::{Body, WORKER_LIMIT};
 pub(crate) use query::Query;
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 
 use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
@@ -16,12 +16,15 @@ use crate::problem::ApiProblem;
 pub(crate) type Id = web::Path<uuid::Uuid>;
 
 pub(crate) fn path_config() -> web::PathConfig {
-    web::PathConfig::default().error_handler(|_, request| {
-        // `PATCH /datastores/test` looks like one with the id `test`, but is another address with the wrong method.
-        let addresses = request.app_data::<web::Data<Addresses>>();
-        match addresses.and_then(|addresses| addresses.allowed_exactly(request.path())) {
-            Some(allowed) => ApiProblem::method_not_allowed(allowed).into(),
-            None => ApiProblem::not_found("resource: the id is not a UUID").into(),
-        }
-    })
+    web::PathConfig::default().error_handler(|_, request| no_such_address(request).into())
+}
+
+/// What is answered where the id in an address is none.
+pub(crate) fn no_such_address(request: &HttpRequest) -> ApiProblem {
+    // `PATCH /datastores/test` looks like one with the id `test`, but is another address with the wrong method.
+    let addresses = request.app_data::<web::Data<Addresses>>();
+    match addresses.and_then(|addresses| addresses.allowed_exactly(request.path())) {
+        Some(allowed) => ApiProblem::method_not_allowed(allowed),
+        None => ApiProblem::not_found("resource: the id is not a UUID"),
+    }
 }

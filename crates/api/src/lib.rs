@@ -5,7 +5,10 @@
 //! with a code of the registry; nothing that a client sends is answered with 500. Until people can sign in, the service
 //! answers on loopback addresses only, and only to pages of its own.
 
+mod access;
 mod answer_headers;
+mod audit;
+mod audit_export;
 mod background;
 mod changes;
 mod connection;

@@ -55,7 +55,7 @@ impl RequestRates {
 }
 
 /// Whoever has one IPv6 address has the 2⁶⁴ of its network.
-fn household(client: IpAddr) -> IpAddr {
+pub(crate) fn household(client: IpAddr) -> IpAddr {
     match client {
         IpAddr::V4(_) => client,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),

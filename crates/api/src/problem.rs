@@ -86,8 +86,8 @@ impl ApiProblem {
         Self::new(ErrorCode::Internal, "Something broke inside Holdfast. The log tells more under the request's id.")
     }
 
-    /// What happened, by its stable word.
-    pub(crate) fn code(&self) -> ErrorCode {
+    /// Its code.
+    pub(crate) const fn code(&self) -> ErrorCode {
         self.code
     }
 

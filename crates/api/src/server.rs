@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::audit::{self, Operations};
 use crate::connections::Connections;
 use crate::edge_settings::EdgeSettings;
 use crate::endpoints::service;
@@ -28,7 +29,7 @@ use crate::problem::ApiProblem;
 use crate::state::{AppState, State, now};
 use crate::tls::{Certificate, TlsError};
 use crate::token::TokenDigest;
-use crate::{background, configure_documented, edge, extract, limits, same_origin, scheduler, upkeep, web_app};
+use crate::{access, background, configure_documented, edge, extract, limits, same_origin, scheduler, upkeep, web_app};
 
 /// Where the worker beside the service finds it when the service's own address is another or encrypted.
 const INNER: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
@@ -125,6 +126,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
     let state = Data::new(AppState::new(store, TokenDigest::of(&worker_token), version, schedule_settings, latest));
     let document = Data::new(crate::openapi());
     let addresses = Data::new(Addresses::of(&document));
+    let operations = Data::new(Operations::of(&document));
     let bind = |source| ApiError::Bind { address: listen, source };
     let (for_app, settings) = (state.clone(), Data::new(edge.clone()));
     let (rates, connections) = (Data::new(RequestRates::new(edge.limits.requests_per_second)), Connections::default());
@@ -140,12 +142,15 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
             .app_data(addresses.clone())
             .app_data(settings.clone())
             .app_data(rates_of_app.clone())
+            .app_data(operations.clone())
             .app_data(provider.clone())
             .app_data(extract::path_config())
             .service(service::docs)
             .service(service::docs_errors)
             .service(SwaggerUi::new("/docs/{_:.*}").config(docs))
             .default_service(fn_service(unrouted))
+            .wrap(from_fn(access::identify))
+            .wrap(from_fn(audit::record))
             .wrap(from_fn(same_origin::check))
             .wrap(from_fn(limits::keep))
             .wrap(from_fn(edge::answer))

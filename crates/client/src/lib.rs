@@ -3,10 +3,12 @@
 //! Every call answers with the documented type or with [`ClientError`]; nothing is retried here, since only the caller
 //! knows what may be sent twice. Dropping a call's future cancels the request.
 
+mod audit;
 mod json;
 mod requests;
 mod worker_protocol;
 
+pub use audit::{AuditExportFormat, AuditQuery};
 pub use requests::{ListQuery, PlanQuery};
 
 use std::time::Duration;

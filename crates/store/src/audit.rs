@@ -41,6 +41,14 @@ impl Store {
         Self { acting: Some(Arc::new(Mutex::new(Some(entry)))), ..self.clone() }
     }
 
+    /// Writes the entry of this handle, if that is still to be done, without a change.
+    pub fn audit_acted(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        match &self.acting {
+            Some(_) => self.write(now, |_| Ok(())),
+            None => Ok(()),
+        }
+    }
+
     /// Writes a row about something that changed nothing, such as a refusal.
     pub fn audit_append(&self, entry: &AuditEntry, now: DateTime<Utc>) -> Result<(), StoreError> {
         self.write(now, |transaction| {

@@ -7,6 +7,7 @@ mod finish;
 mod heartbeat;
 mod lease;
 pub(crate) mod log;
+mod outcome;
 pub(crate) mod row;
 pub(crate) mod settle;
 mod task;

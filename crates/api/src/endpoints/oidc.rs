@@ -1,7 +1,7 @@
 //! `/auth/oidc/…`: sign-in by an OpenID Connect provider. A browser walks here, so what goes wrong is told by the sign-in page;
 //! the log says more.
 
-use actix_web::cookie::{Cookie, SameSite};
+use actix_web::cookie::Cookie;
 use actix_web::http::header::{self, HOST};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
@@ -12,6 +12,7 @@ use serde::Deserialize;
 use store::{ExternalUser, PageRequest, Store, StoreError};
 use utoipa::IntoParams;
 
+use crate::access::session_cookie::open_session;
 use crate::connection::Connection;
 use crate::edge_settings::EdgeSettings;
 use crate::extract::Query;
@@ -20,7 +21,6 @@ use crate::oidc::pending::{PENDING_COOKIE, Pending, local_path};
 use crate::oidc::provider::{Identity, Provider};
 use crate::oidc::roles::granted;
 use crate::problem::{ApiProblem, Chain};
-use crate::same_origin::SESSION_COOKIE;
 use crate::state::{State, now};
 
 /// The page that tells what went wrong.
@@ -127,7 +127,6 @@ async fn enter(
     provider: &Provider,
     identity: Identity,
 ) -> Result<Cookie<'static>, ApiProblem> {
-    let connection = Connection::of(request);
     let Identity { issuer, subject, username, values } = identity;
     let mappings: Vec<RoleMapping> = granted(&provider.settings.roles, &values).into_iter().cloned().collect();
     let grants = state.read(move |store| grants_of(store, &mappings)).await?;
@@ -141,18 +140,7 @@ async fn enter(
     let external = ExternalUser { issuer, subject, username, grants };
     let user = state.change(move |store| store.user_from_provider(&external, now())).await?;
     let user = user.ok_or_else(|| ApiProblem::new(ErrorCode::Forbidden, "An administrator disabled this user."))?;
-    let agent = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let replaced = request.cookie(SESSION_COOKIE).map(|cookie| cookie.value().to_owned());
-    let from = connection.client.to_string();
-    let open =
-        move |store: &Store| store.session_create(user.id, Some(&from), agent.as_deref(), replaced.as_deref(), now());
-    let (secret, _) = state.change(open).await?;
-    Ok(Cookie::build(SESSION_COOKIE, secret.expose().to_owned())
-        .path("/")
-        .http_only(true)
-        .secure(connection.encrypted)
-        .same_site(SameSite::Strict)
-        .finish())
+    Ok(open_session(state, request, &user).await?.0)
 }
 
 /// The roles of these mappings. A project that is not there gives none.

@@ -1,5 +1,6 @@
 //! The service as its users meet it: started for real, over HTTP, with workers that speak the real protocol.
 
+mod audit;
 mod control_database;
 mod conventions;
 mod datastores;

@@ -85,11 +85,20 @@ async fn every_operation_of_the_document_is_called_with_success() {
     assert_eq!(stream.status(), 200);
     service.succeeded.lock().unwrap().insert(("GET".to_owned(), "/api/v1/events".to_owned()));
 
+    let exported = service.get("/api/v1/audit-events/export?format=csv").await;
+    assert!(exported.text.starts_with("id,at,actor_kind"), "{}", exported.text);
+    let untraced = untraced(&service).await;
+    assert_eq!(untraced, Vec::<String>::new(), "operations that changed something and left no audit row");
     // Browsers walk these by way of an identity provider: see the browser tests.
     for path in ["/api/v1/auth/oidc/start", "/api/v1/auth/oidc/callback"] {
         service.succeeded.lock().unwrap().insert(("GET".to_owned(), path.to_owned()));
     }
     assert_eq!(missing(&service), Vec::<String>::new(), "operations that no request called with success");
+    assert_eq!(
+        untraced(&service).await,
+        Vec::<String>::new(),
+        "operations that changed something and left no audit row"
+    );
     service.stop().await;
 }
 
@@ -201,6 +210,41 @@ async fn ended(service: &TestService, answer: crate::support::Answered, status: 
     let location = answer.header("location").to_owned();
     eventually(status, || async { service.get(&location).await.json() }, |resource| resource["status"] == status).await;
     location
+}
+
+/// Operations that are asked for with a body and change nothing.
+const QUESTIONS: [&str; 2] = ["retention_preview", "schedule_preview"];
+
+/// The operations of the document that may change something and of which the audit log has no row.
+async fn untraced(service: &TestService) -> Vec<String> {
+    let mut traced = BTreeSet::new();
+    let mut address = "/api/v1/audit-events?limit=200".to_owned();
+    loop {
+        let page = service.get(&address).await.json();
+        for row in page["items"].as_array().unwrap() {
+            traced.insert(row["action"].as_str().unwrap().to_owned());
+            let by_worker = row["actor"]["kind"] == "worker";
+            assert_eq!(by_worker, row["request_id"].is_null(), "{row}");
+            assert_eq!(by_worker, row["action"].as_str().unwrap().ends_with("_end"), "{row}");
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => address = format!("/api/v1/audit-events?limit=200&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let document: Value = serde_json::to_value(api::openapi()).unwrap();
+    let mut untraced = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let is_of_workers = path.starts_with("/api/v1/worker/");
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
+            let id = operation["operationId"].as_str().unwrap();
+            let changes = method != "get" && !is_of_workers && !QUESTIONS.contains(&id);
+            if changes != traced.contains(id) {
+                untraced.push(format!("{method} {path} ({id})"));
+            }
+        }
+    }
+    untraced
 }
 
 fn missing(service: &TestService) -> Vec<String> {
