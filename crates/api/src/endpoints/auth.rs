@@ -1,9 +1,11 @@
 //! Signing in and out, and what somebody does about his own password.
 
-use actix_web::web::Json;
+use actix_web::web::{Data, Json};
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use domain::access::password::validate_password;
-use domain::access::{AuthOptions, AuthWarning, Login, Me, MeKind, PasswordChange, Setup, User, UserStatus};
+use domain::access::{
+    AuthOptions, AuthWarning, Login, Me, MeKind, OidcOption, PasswordChange, Setup, User, UserStatus,
+};
 use domain::{ErrorCode, Problem};
 
 use super::two_factor;
@@ -11,6 +13,7 @@ use crate::access::session_cookie::{close_session, open_session, removal};
 use crate::access::{Caller, CallerKind, Person, SignedIn};
 use crate::connection::Connection;
 use crate::extract::Body;
+use crate::oidc::provider::Provider;
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
 
@@ -19,13 +22,18 @@ use crate::state::{State, now};
 /// Takes no credentials. Until the service is `claimed`, everybody on its machine is its administrator.
 #[utoipa::path(tag = "access", responses((status = 200, description = "The ways in, and what is wrong with the set-up", body = AuthOptions)))]
 #[get("/auth/options")]
-pub(crate) async fn auth_options(state: State, request: HttpRequest) -> Result<Json<AuthOptions>, ApiProblem> {
+pub(crate) async fn auth_options(
+    state: State,
+    provider: Data<Option<Provider>>,
+    request: HttpRequest,
+) -> Result<Json<AuthOptions>, ApiProblem> {
     let connection = Connection::of(&request);
     let claimed = state.is_claimed().await?;
     let encrypted = connection.encrypted || connection.is_this_machine();
     let warnings = [(!claimed, AuthWarning::Unclaimed), (!encrypted, AuthWarning::Unencrypted)];
     let warnings = warnings.into_iter().filter_map(|(is_so, warning)| is_so.then_some(warning)).collect();
-    Ok(Json(AuthOptions { claimed, oidc: None, encrypted, warnings }))
+    let oidc = (**provider).as_ref().map(|provider| OidcOption { name: provider.settings.name.clone() });
+    Ok(Json(AuthOptions { claimed, oidc, encrypted, warnings }))
 }
 
 /// Sign in

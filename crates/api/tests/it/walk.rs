@@ -87,8 +87,6 @@ async fn every_operation_of_the_document_is_called_with_success() {
 
     let exported = service.get("/api/v1/audit-events/export?format=csv").await;
     assert!(exported.text.starts_with("id,at,actor_kind"), "{}", exported.text);
-    let untraced = untraced(&service).await;
-    assert_eq!(untraced, Vec::<String>::new(), "operations that changed something and left no audit row");
     // Browsers walk these by way of an identity provider: see the browser tests.
     for path in ["/api/v1/auth/oidc/start", "/api/v1/auth/oidc/callback"] {
         service.succeeded.lock().unwrap().insert(("GET".to_owned(), path.to_owned()));
