@@ -167,6 +167,8 @@ async fn archive_logs(service: &TestService, datastore: &str) {
     service.delete(&format!("/api/v1/backups/{backup}")).await.problem(409, "backup_has_dependents");
     switched["log_archiving"] = json!(false);
     assert_eq!(service.send(service.http.put(service.url(&settings)).json(&switched)).await.status, 200);
+    let read = || async { service.get(datastore).await.json() };
+    eventually("the archiving has ended", read, |read| read["overview"]["active_job"].is_null()).await;
 }
 
 /// Cancels a waiting job under each of the names that it has.
