@@ -13,5 +13,5 @@ mod worker;
 
 pub(crate) use allowed::{Allowed, Person, SignedIn};
 pub(crate) use caller::{Caller, CallerKind, Credential};
-pub(crate) use identify::{identify, resolve};
+pub(crate) use identify::{Gate, identify, resolve};
 pub(crate) use worker::WorkerOnly;

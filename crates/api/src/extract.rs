@@ -8,9 +8,26 @@ pub(crate) use body::{Body, WORKER_LIMIT};
 pub(crate) use query::Query;
 
 use actix_web::{HttpRequest, web};
+use tokio_util::sync::CancellationToken;
 
 use crate::openapi::Addresses;
 use crate::problem::ApiProblem;
+
+/// Whether the caller was found to be allowed. A body is not looked at before: who may not do something does not learn what
+/// would be wrong with it, and sends no bytes to be parsed.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Decided(CancellationToken);
+
+impl Decided {
+    /// The caller may.
+    pub(crate) fn tell(&self) {
+        self.0.cancel();
+    }
+
+    async fn wait(&self) {
+        self.0.cancelled().await;
+    }
+}
 
 /// An id in a path. One that is no UUID names nothing, so it is answered like any unknown one.
 pub(crate) type Id = web::Path<uuid::Uuid>;

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use domain::ScheduleSettings;
 
+use crate::token::TokenArguments;
+use crate::user::UserArguments;
+
 use crate::network::{DialArguments, EdgeArguments};
 use crate::oidc::OidcArguments;
 
@@ -39,6 +42,10 @@ pub enum Command {
     Worker(WorkerArguments),
     /// Run everything with three databases of its own to try it on; Ctrl-C stops all, the next start finds all as it was.
     Demo(DemoArguments),
+    /// Manage who may sign in.
+    User(UserArguments),
+    /// Manage the tokens of programs and workers.
+    Token(TokenArguments),
     /// Print the OpenAPI document.
     Openapi,
 }

@@ -1,5 +1,6 @@
 //! `holdfast serve`: the control plane, and a worker that reaches it over HTTP like any other.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,7 +13,9 @@ use store::{MasterKey, Store};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::now;
 use crate::arguments::ServeArguments;
+use crate::control_database::locate;
 use crate::failure::Failure;
 use crate::files::{default_data_directory, make_directory, read_or_make_secret};
 use crate::network::serves_this_machine_alone;
@@ -35,6 +38,7 @@ pub struct ControlPlaneOptions {
 /// A control plane that takes requests.
 pub struct ControlPlane {
     service: api::Running,
+    store: Store,
     token: Secret,
     data_directory: PathBuf,
 }
@@ -44,18 +48,17 @@ impl ControlPlane {
     pub async fn start(options: ControlPlaneOptions) -> Result<Self, Failure> {
         let directory = options.data_directory;
         make_directory(&directory, 0o700)?;
-        let key_file = options.master_key_file.unwrap_or_else(|| directory.join("master.key"));
-        let url = options.database_url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned());
-        let key =
-            MasterKey::load_or_create(&key_file).map_err(|error| Failure::other("opening the master key", error))?;
-        let store = tokio::task::spawn_blocking(move || Store::open(&url, key))
+        let database = locate(&directory, options.database_url, options.master_key_file);
+        let key = MasterKey::load_or_create(&database.key_file)
+            .map_err(|error| Failure::other("opening the master key", error))?;
+        let store = tokio::task::spawn_blocking(move || Store::open(&database.url, key))
             .await
             .map_err(|error| Failure::other("opening the control database", error))?
             .map_err(|error| Failure::other("opening the control database", error))?;
         let token = read_or_make_secret(&directory.join("worker.token"))?;
         let config = api::ServiceConfig {
             listen: options.listen,
-            store,
+            store: store.clone(),
             worker_token: token.clone(),
             default_storage_path: directory.join("backups"),
             version: env!("CARGO_PKG_VERSION"),
@@ -73,7 +76,7 @@ impl ControlPlane {
             ),
             error => Failure::other("starting the service", error),
         })?;
-        Ok(Self { service, token, data_directory: directory })
+        Ok(Self { service, store, token, data_directory: directory })
     }
 
     /// Where it listens.
@@ -89,6 +92,21 @@ impl ControlPlane {
     /// A client of it, for this process.
     pub fn client(&self) -> Client {
         Client::new(format!("http://{}", self.service.inner_address()))
+    }
+
+    /// Prints the one-time link to set the first administrator's password with, as long as nobody has credentials.
+    pub async fn print_first_link(&self) -> Result<(), Failure> {
+        let store = self.store.clone();
+        let link = tokio::task::spawn_blocking(move || store.user_first_setup_link(now()))
+            .await
+            .map_err(|error| Failure::other("making the first link", error))?
+            .map_err(|error| Failure::other("making the first link", error))?;
+        let Some(link) = link else { return Ok(()) };
+        tracing::warn!("nobody has a password yet: everybody on this machine is administrator");
+        let (url, token) = (self.url(), link.setup_link_token.expose());
+        // Whoever only read the first line may have closed the pipe.
+        let _ = writeln!(std::io::stdout(), "Set the administrator's password: {url}/setup#{token}");
+        Ok(())
     }
 
     /// Where its worker remembers unfinished restores.
@@ -162,6 +180,7 @@ pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     })
     .await?;
     println!("Holdfast is ready at {}", control_plane.url());
+    control_plane.print_first_link().await?;
     let worker = (!arguments.no_worker).then(|| control_plane.start_worker(shutdown.clone()));
     let ended = control_plane.wait_for_end(worker, shutdown).await;
     control_plane.stop().await;

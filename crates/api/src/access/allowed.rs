@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::caller::{Caller, CallerKind};
 use super::operation::Operation;
-use crate::extract;
+use crate::extract::{self, Decided};
 use crate::problem::ApiProblem;
 use crate::state::State;
 
@@ -61,10 +61,12 @@ impl<O: Operation + 'static> FromRequest for Allowed<O> {
     type Future = LocalBoxFuture<'static, Result<Self, ApiProblem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let (caller, request) = (caller_of(request), request.clone());
+        let (caller, request, decided) = (caller_of(request), request.clone(), Decided::default());
+        request.extensions_mut().insert(decided.clone());
         Box::pin(async move {
             let caller = caller?;
             require_here(&caller, O::PERMISSION, &request).await?;
+            decided.tell();
             Ok(Self { caller, operation: PhantomData })
         })
     }

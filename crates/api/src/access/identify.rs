@@ -33,14 +33,14 @@ const SHARED_TOKEN: &str = "worker.token";
 
 /// Who may ask at an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Gate {
+pub(crate) enum Gate {
     Public,
     Worker,
     Others,
 }
 
 impl Gate {
-    fn of(path: &str) -> Self {
+    pub(crate) fn of(path: &str) -> Self {
         if path.starts_with(WORKER_PROTOCOL) {
             Self::Worker
         } else if PUBLIC.contains(&path) || !(path == "/metrics" || path == "/api" || path.starts_with("/api/")) {

@@ -3,7 +3,7 @@
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{BytesMut, Data};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use domain::ErrorCode;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::Decided;
 use super::pointer::field_error;
 use crate::edge_settings::{EdgeLimits, EdgeSettings};
 use crate::problem::ApiProblem;
@@ -36,7 +37,11 @@ impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, M
         let payload = payload.take();
         let settings = request.app_data::<Data<EdgeSettings>>();
         let arrival = settings.map_or(EdgeLimits::default().body, |settings| settings.limits.body);
+        let decided = request.extensions().get::<Decided>().cloned();
         Box::pin(async move {
+            if let Some(decided) = decided {
+                decided.wait().await;
+            }
             typed?;
             let bytes = tokio::time::timeout(arrival, collect(payload, MOST)).await.map_err(|_| {
                 ApiProblem::new(ErrorCode::RequestTimeout, "The body did not arrive in time. Send it again.")

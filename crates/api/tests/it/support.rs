@@ -120,9 +120,14 @@ impl TestService {
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answered {
+        self.send_as(&self.http, request).await
+    }
+
+    /// Sends a request with a client's own headers.
+    pub async fn send_as(&self, client: &reqwest::Client, request: reqwest::RequestBuilder) -> Answered {
         let request = request.timeout(Duration::from_secs(60)).build().unwrap();
         let (method, path) = (request.method().to_string(), request.url().path().to_owned());
-        let response = self.http.execute(request).await.unwrap();
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         // Only a worker's claim is answered with secrets. // F-81

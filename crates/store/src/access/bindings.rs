@@ -77,13 +77,13 @@ impl Store {
     /// Makes sure that a job was claimed by a worker that this token speaks for.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`] for the job; [`StoreError::LeaseLost`] when it is another's.
+    /// [`StoreError::LeaseLost`] when it is another's, or there is none.
     pub fn worker_require_job(&self, job: Uuid, token: Option<Uuid>, now: DateTime<Utc>) -> Result<(), StoreError> {
         let token = token.map(|id| id.to_string());
         self.read(|connection| {
             let found: Option<Option<String>> =
                 jobs::table.find(job.to_string()).select(jobs::worker).first(connection).optional()?;
-            match found.ok_or(StoreError::NotFound { what: "job" })? {
+            match found.ok_or(StoreError::LeaseLost)? {
                 Some(worker) if !speaks_for(connection, token.as_deref(), &worker, now)? => Err(StoreError::LeaseLost),
                 // One that nobody holds is answered by its attempt.
                 _ => Ok(()),
