@@ -62,7 +62,6 @@ pub(crate) fn begin_audit(entry: AuditEntry, is_change: bool) {
 }
 
 /// Says who asks, before anything is changed: the actor, and the person behind it.
-#[expect(dead_code, reason = "called by whoever reads credentials")]
 pub(crate) fn set_actor(actor: Actor, person: Option<Uuid>) {
     with_audited(|mut audited| {
         audited.person = person;

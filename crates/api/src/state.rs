@@ -1,11 +1,15 @@
 //! What all requests share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::web;
 use chrono::{DateTime, Timelike, Utc};
 use domain::ScheduleSettings;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::password::Passwords;
+use crate::access::throttle::Throttle;
 use crate::changes::Changes;
 use crate::metrics::Metrics;
 use crate::problem::ApiProblem;
@@ -20,6 +24,10 @@ pub(crate) struct AppState {
     pub(crate) changes: Changes,
     pub(crate) metrics: Metrics,
     pub(crate) worker_token: TokenDigest,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    /// Whether the service is known to be claimed, which it stays.
+    claimed: AtomicBool,
     pub(crate) version: &'static str,
     pub(crate) schedule_settings: ScheduleSettings,
     /// Ends what waits: event streams and long polls.
@@ -39,6 +47,9 @@ impl AppState {
             changes: Changes::new(latest_event),
             metrics: Metrics::default(),
             worker_token,
+            passwords: Passwords::new(),
+            throttle: Throttle::new(),
+            claimed: AtomicBool::new(false),
             version,
             schedule_settings,
             stop: CancellationToken::new(),
@@ -48,6 +59,16 @@ impl AppState {
     /// The control database, for work outside of requests.
     pub(crate) fn store(&self) -> Store {
         self.store.clone()
+    }
+
+    /// Whether the service has credentials. Until it has, another process may make the first at any time.
+    pub(crate) async fn is_claimed(&self) -> Result<bool, ApiProblem> {
+        if self.claimed.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let claimed = self.read(Store::is_claimed).await?;
+        self.claimed.fetch_or(claimed, Ordering::Relaxed);
+        Ok(claimed)
     }
 
     /// Asks the control database, on a thread that may block.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use store::KeyFile;
+use store::{KeyFile, Store};
 
 use crate::failure::Failure;
 use crate::files::default_data_directory;
@@ -29,6 +29,19 @@ pub struct ControlDatabase {
 }
 
 impl ControlDatabaseArguments {
+    /// Opens it. A service may be running on it. A wrong path is not answered with a new, empty database.
+    pub fn open(self) -> Result<Store, Failure> {
+        let database = self.locate()?;
+        if !database.key_file.path().exists() {
+            return Err(Failure::configuration(
+                format!("There is no master key at {}.", database.key_file.path().display()),
+                "Give the --data-dir of the service, or its --database-url and --master-key-file.",
+            ));
+        }
+        Store::open_with(&database.url, &database.key_file)
+            .map_err(|error| Failure::other("opening the control database", error))
+    }
+
     /// Where that is.
     pub fn locate(self) -> Result<ControlDatabase, Failure> {
         let directory = match self.data_dir {

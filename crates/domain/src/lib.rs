@@ -4,6 +4,7 @@
 //! The crate also compiles to wasm32, so the web app validates, plans and formats with the very code that the server obeys.
 //! It leaves storage of rows to `store`, HTTP to `api`, and everything that touches a database server to `engines`.
 
+pub mod access;
 pub mod approval;
 pub mod assignment;
 pub mod audit;

@@ -23,14 +23,14 @@ use crate::columns::{micros, new_id, to_json};
 use crate::restores::guard;
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
-use crate::{Store, StoreError, schedules};
+use crate::{Store, StoreError, access, schedules};
 use row::DatastoreRow;
 
 impl Store {
     /// Registers a server, with what a worker has found out about it where one has, and its first schedule where it gets one.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage.
+    /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage or the project.
     pub fn datastore_create(
         &self,
         create: &DatastoreCreate,
@@ -41,6 +41,7 @@ impl Store {
     ) -> Result<Datastore, StoreError> {
         self.write(now, |transaction| {
             storages::require(transaction.connection, storage_id)?;
+            access::require_project(transaction.connection, create.project_id)?;
             let id = new_id(now);
             let text = id.to_string();
             let row = DatastoreRow {
@@ -69,6 +70,7 @@ impl Store {
                 created_at: micros(now),
                 updated_at: micros(now),
                 log_branch: FIRST_BRANCH.to_owned(),
+                project_id: create.project_id.map(|id| id.to_string()),
                 restore_guard: false,
                 id: text,
             };
@@ -93,7 +95,7 @@ impl Store {
     /// Changes the fields that the patch holds. Jobs that wait follow a change of the worker.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for the storage; [`StoreError::NameTaken`]; [`StoreError::RequestOpen`].
+    /// [`StoreError::NotFound`], also for the storage or the project; [`StoreError::NameTaken`]; [`StoreError::RequestOpen`].
     pub fn datastore_update(
         &self,
         id: Uuid,
@@ -124,6 +126,10 @@ impl Store {
             if let Some(storage) = patch.storage_id {
                 storages::require(transaction.connection, storage)?;
                 row.storage_id = storage.to_string();
+            }
+            if let Some(project) = patch.project_id {
+                access::require_project(transaction.connection, project)?;
+                row.project_id = project.map(|id| id.to_string());
             }
             if let Some(guard) = patch.restore_guard {
                 if !guard && guard::open_request(transaction.connection, &text)?.is_some() {

@@ -7,6 +7,7 @@
 //!
 //! SQLite by default, PostgreSQL to scale out; both behave the same, and all tests run on both.
 
+mod access;
 mod audit;
 mod backups;
 mod columns;
@@ -31,6 +32,9 @@ mod workers;
 
 use std::sync::{Arc, Mutex};
 
+pub use access::{
+    Credentials, ExternalUser, SESSION_ABSOLUTE_DAYS, SESSION_IDLE_HOURS, SessionHolder, TokenHolder, TokenOrder,
+};
 pub use audit::{AuditFilter, AuditFinding};
 pub use backups::BackupFilter;
 pub use datastores::DatastoreFilter;
@@ -100,6 +104,11 @@ impl Store {
     fn of(connector: Connector, key: Keys) -> Self {
         let writer = connector.sqlite_path().map(|_| Arc::default());
         Self { pool: connector.into_pool(), key, writer, acting: None }
+    }
+
+    /// A handle on the same database that leaves no row in the audit log: for what is noted besides a change.
+    pub(crate) fn aside(&self) -> Self {
+        Self { acting: None, ..self.clone() }
     }
 
     /// Whether the database answers.

@@ -11,6 +11,7 @@ use store::AuditFilter;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::access::{Allowed, operation};
 use crate::audit_export::{Format, header, rows};
 use crate::extract::Query;
 use crate::paging::page_of;
@@ -53,6 +54,7 @@ pub(crate) struct AuditQuery {
 )]
 #[get("/audit-events")]
 pub(crate) async fn audit_event_list(
+    _: Allowed<operation::AuditEventList>,
     state: State,
     query: Query<AuditQuery>,
 ) -> Result<Json<Page<AuditEvent>>, ApiProblem> {
@@ -101,7 +103,11 @@ pub(crate) struct ExportQuery {
     responses((status = 200, description = "The rows", content((String = "application/x-ndjson"), (String = "text/csv"))))
 )]
 #[get("/audit-events/export")]
-pub(crate) async fn audit_event_export(state: State, query: Query<ExportQuery>) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn audit_event_export(
+    _: Allowed<operation::AuditEventExport>,
+    state: State,
+    query: Query<ExportQuery>,
+) -> Result<HttpResponse, ApiProblem> {
     let ExportQuery { format, actor, action, datastore_id, outcome, from, to } = query.0;
     let filter = filter(AuditFilter { actor, action, datastore_id, outcome, from, to })?;
     let (format, media_type, name) = match format.unwrap_or(ExportFormat::Ndjson) {

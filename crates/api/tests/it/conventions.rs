@@ -43,7 +43,7 @@ async fn what_is_not_there_is_404_and_a_wrong_method_405() {
         ("/api/v1/jobs", "GET, HEAD"),
         ("/api/v1/datastores/x/backups", "GET, HEAD, POST"),
         ("/api/v1/worker/jobs/claim", "POST"),
-        ("/api/v1/datastores/test", "DELETE, GET, HEAD, PATCH, POST"),
+        ("/api/v1/datastores/test", "POST"),
         ("/healthz", "GET, HEAD"),
         ("/", "GET, HEAD"),
     ] {

@@ -13,6 +13,7 @@ mod disk_full;
 mod keys;
 mod kill_sweep;
 mod main_job;
+mod outside;
 mod pitr;
 mod plane;
 mod retention;

@@ -5,11 +5,12 @@
 use diesel::prelude::*;
 
 use super::Keys;
+use crate::access::second_factor;
 use crate::connection::AnyConnection;
 use crate::datastores::row::password_place;
 use crate::jobs::create::input_place;
 use crate::master_key::MasterKey;
-use crate::schema::{datastores, idempotency_keys, jobs, meta, storages};
+use crate::schema::{datastores, idempotency_keys, jobs, meta, storages, users};
 use crate::{StoreError, audit, idempotency, storages as storages_module};
 
 /// What the master key sealed in `meta`, to be known again.
@@ -31,6 +32,7 @@ enum Column {
     Datastore,
     Job,
     Idempotency,
+    SecondFactor,
     AuditHead,
 }
 
@@ -71,6 +73,8 @@ pub(super) fn all(connection: &mut AnyConnection) -> Result<Vec<SealedValue>, St
     let rows: Vec<(String, String)> =
         idempotency_keys::table.select((idempotency_keys::key, idempotency_keys::request_sealed)).load(connection)?;
     add(Column::Idempotency, rows.into_iter().map(|(key, sealed)| (key, Some(sealed))).collect(), idempotency::place);
+    let rows = users::table.select((users::id, users::totp_sealed)).load(connection)?;
+    add(Column::SecondFactor, rows, second_factor::place);
     let head: Option<String> = meta::table.find(audit::HEAD).select(meta::value).first(connection).optional()?;
     add(Column::AuditHead, vec![(audit::HEAD.to_owned(), head)], str::to_owned);
     Ok(values)
@@ -89,6 +93,9 @@ fn save(connection: &mut AnyConnection, value: &SealedValue, sealed: &str) -> Re
         Column::Idempotency => diesel::update(idempotency_keys::table.find(row))
             .set(idempotency_keys::request_sealed.eq(sealed))
             .execute(connection)?,
+        Column::SecondFactor => {
+            diesel::update(users::table.find(row)).set(users::totp_sealed.eq(sealed)).execute(connection)?
+        }
         Column::AuditHead => diesel::update(meta::table.find(row)).set(meta::value.eq(sealed)).execute(connection)?,
     };
     Ok(())

@@ -122,6 +122,7 @@ impl Fixture {
             service: None,
             worker: None,
             storage_id: None,
+            project_id: None,
         }
     }
 
