@@ -47,6 +47,8 @@ const MATRIX: &[(&str, Row)] = &[
     ("openapi_json", Public),
     ("auth_options", Public),
     ("auth_login", Public),
+    ("auth_oidc_start", Public),
+    ("auth_oidc_callback", Public),
     ("auth_setup", Public),
     ("oidc_start", Public),
     ("oidc_callback", Public),
