@@ -123,7 +123,6 @@ const MATRIX: &[(&str, Row)] = &[
     ("restore_undo", Needs(ADMINISTRATOR, Thing)),
     ("restore_approve", Needs(ADMINISTRATOR, Thing)),
     ("restore_refuse", Needs(ADMINISTRATOR, Thing)),
-    ("restore_refuse", Needs(ADMINISTRATOR, Thing)),
     ("storage_create", Needs(ADMINISTRATOR, Everything)),
     ("storage_patch", Needs(ADMINISTRATOR, Everything)),
     ("storage_delete", Needs(ADMINISTRATOR, Everything)),
