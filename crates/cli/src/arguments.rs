@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use domain::{BackupType, ScheduleSettings};
 
-use crate::token::TokenArguments;
-use crate::user::UserArguments;
-
+use crate::audit::AuditArguments;
+use crate::control_database::ControlDatabaseArguments;
+use crate::keys::KeysArguments;
 use crate::network::{DialArguments, EdgeArguments};
 use crate::oidc::OidcArguments;
+use crate::token::TokenArguments;
+use crate::user::UserArguments;
 
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
@@ -46,6 +48,10 @@ pub enum Command {
     User(UserArguments),
     /// Manage the tokens of programs and workers.
     Token(TokenArguments),
+    /// Check the audit log.
+    Audit(AuditArguments),
+    /// Replace the key that secrets are encrypted with.
+    Keys(KeysArguments),
     /// Print the OpenAPI document.
     Openapi,
     /// Make a backup, and wait for its end.
@@ -125,24 +131,10 @@ pub enum CatalogCommand {
 #[derive(Debug, Args)]
 pub struct CatalogRebuildArguments {
     #[command(flatten)]
-    pub database: DatabaseArguments,
+    pub database: ControlDatabaseArguments,
     /// The name of the storage to read.
     #[arg(long, env = "HOLDFAST_STORAGE", default_value = domain::storage::DEFAULT_STORAGE_NAME)]
     pub storage: String,
-}
-
-/// Where the control database is.
-#[derive(Debug, Args)]
-pub struct DatabaseArguments {
-    /// Where the control database, the keys and the default storage are kept.
-    #[arg(long, env = "HOLDFAST_DATA_DIR")]
-    pub data_dir: Option<PathBuf>,
-    /// The control database: postgres://…; an SQLite file in the data directory when left out.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub database_url: Option<String>,
-    /// The key that passwords are encrypted with; made when it is missing.
-    #[arg(long, env = "HOLDFAST_MASTER_KEY_FILE")]
-    pub master_key_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -2,27 +2,25 @@
 
 use std::path::Path;
 
-use chrono::Utc;
-use domain::Manifest;
-use store::{MasterKey, Store, StoreError};
+use domain::{Manifest, SubjectKind};
+use store::{Store, StoreError};
 use vault::Vault;
 
+use crate::access::{acting, now};
 use crate::arguments::CatalogRebuildArguments;
+use crate::control_database::ControlDatabase;
 use crate::failure::Failure;
 use crate::files::{default_data_directory, make_directory};
 
 /// Takes in what the storage holds and says what came of it. Backups whose manifest can't be read are named on stderr and
 /// make the command fail, after all others were taken in.
 pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> {
-    let directory = match arguments.database.data_dir {
-        Some(directory) => directory,
+    let directory = match &arguments.database.data_dir {
+        Some(directory) => directory.clone(),
         None => default_data_directory("holdfast")?,
     };
     make_directory(&directory, 0o700)?;
-    let key_file = arguments.database.master_key_file.unwrap_or_else(|| directory.join("master.key"));
-    let key = MasterKey::load_or_create(&key_file).map_err(|error| Failure::other("opening the master key", error))?;
-    let url =
-        arguments.database.database_url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned());
+    let database = arguments.database.locate()?;
     let name = arguments.storage;
     let in_database = |error: StoreError| match error {
         StoreError::NotFound { .. } => Failure::configuration(
@@ -31,7 +29,7 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
         ),
         error => Failure::other("opening the control database", error),
     };
-    let store = open(&url, key, &directory.join("backups")).map_err(in_database)?;
+    let store = open(&database, &directory.join("backups")).map_err(in_database)?;
     let storage = store.storage_access_by_name(&name).map_err(in_database)?;
 
     let reading = |error| Failure::other("reading the storage", error);
@@ -48,8 +46,8 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
             }
         }
     }
-    let adoption = store
-        .catalog_adopt(storage.id, &manifests, Utc::now())
+    let adoption = acting(&store, "catalog_rebuild", SubjectKind::Storage)
+        .catalog_adopt(storage.id, &manifests, now())
         .map_err(|error| Failure::other("writing the catalog", error))?;
     println!("{} backups were taken in, {} were known already.", adoption.backups, adoption.known);
     for name in &adoption.datastores {
@@ -65,8 +63,8 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
 }
 
 /// Opens the control database, new or not, with the default storage in it.
-fn open(url: &str, key: MasterKey, default_storage: &Path) -> Result<Store, StoreError> {
-    let store = Store::open(url, key)?;
-    store.storage_ensure_default(&default_storage.to_string_lossy(), Utc::now())?;
+fn open(database: &ControlDatabase, default_storage: &Path) -> Result<Store, StoreError> {
+    let store = Store::open_with(&database.url, &database.key_file)?;
+    store.storage_ensure_default(&default_storage.to_string_lossy(), now())?;
     Ok(store)
 }

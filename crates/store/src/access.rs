@@ -5,7 +5,7 @@
 mod bindings;
 mod places;
 mod projects;
-mod second_factor;
+pub(crate) mod second_factor;
 mod secrets;
 mod sessions;
 mod sign_in;

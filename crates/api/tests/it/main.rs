@@ -6,6 +6,7 @@ mod control_database;
 mod conventions;
 mod datastores;
 mod events;
+mod guard;
 mod limits;
 mod matrix;
 mod network;

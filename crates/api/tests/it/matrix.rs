@@ -47,6 +47,8 @@ const MATRIX: &[(&str, Row)] = &[
     ("openapi_json", Public),
     ("auth_options", Public),
     ("auth_login", Public),
+    ("auth_oidc_start", Public),
+    ("auth_oidc_callback", Public),
     ("auth_setup", Public),
     ("oidc_start", Public),
     ("oidc_callback", Public),
@@ -183,7 +185,12 @@ impl Things {
         store.datastore_record_inspection(datastore, &healthy(Engine::Postgresql), long_ago).unwrap();
         let backup = store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, long_ago).unwrap();
         finish(&store, long_ago);
-        let request = RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };
+        let request = RestoreRequest {
+            target: RestoreTarget::InPlace,
+            stop: None,
+            restore_configuration: false,
+            requested_by: domain::approval::Requester { actor: domain::Actor::unclaimed(), person: None },
+        };
         let restore = store.restore_create(backup.id, &request, long_ago).unwrap();
         finish(&store, long_ago);
         let recurrence = json!({"recurrence": "TZ=UTC 0 4 * * *"});

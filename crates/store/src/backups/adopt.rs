@@ -141,6 +141,7 @@ fn adopt_datastore(
         // What was archived of its log is not known here.
         log_branch: new_id(transaction.now).simple().to_string(),
         project_id: None,
+        restore_guard: false,
     };
     diesel::insert_into(datastores::table).values(&row).execute(transaction.connection)?;
     transaction.changed(EventKind::Datastore, id, Some(id));
@@ -161,6 +162,7 @@ fn adopt_backup(transaction: &mut Transaction<'_>, manifest: &Manifest, storage_
         status: JobStatus::Completed.as_str().to_owned(),
         attempt: 1,
         cancel_requested: false,
+        awaiting_approval: false,
         datastore_id: Some(datastore_id.clone()),
         datastore_name: Some(datastore.name),
         backup_id: Some(id.clone()),

@@ -60,7 +60,7 @@ fn set_last_number(transaction: &mut Transaction<'_>, number: i64) -> Result<(),
 fn using(transaction: &mut Transaction<'_>, backup: &str) -> Result<Option<JobRow>, StoreError> {
     Ok(jobs::table
         .filter(jobs::backup_id.eq(backup))
-        .filter(condition::changing())
+        .filter(condition::using_backup())
         .first(transaction.connection)
         .optional()?)
 }
