@@ -3,6 +3,7 @@
 //! Every call answers with the documented type or with [`ClientError`]; nothing is retried here, since only the caller
 //! knows what may be sent twice. Dropping a call's future cancels the request.
 
+mod access;
 mod audit;
 mod json;
 mod requests;
@@ -74,7 +75,9 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.base));
+        // A page of another origin can't send this header: the service asks for it where a cookie is the credential.
+        let request =
+            self.http.request(method, format!("{}/api/v1{path}", self.base)).header("X-Holdfast-Request", "1");
         match &self.token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,

@@ -11,7 +11,11 @@ use crate::problem::ApiProblem;
 /// What a request shows for itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Credential {
-    Cookie(Secret),
+    /// A session's cookie; whether it came from this very machine.
+    Cookie {
+        secret: Secret,
+        is_local: bool,
+    },
     Bearer(Secret),
     /// Nothing, from this very machine.
     Local,

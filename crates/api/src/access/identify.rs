@@ -100,9 +100,10 @@ fn credential_of(request: &ServiceRequest) -> Credential {
             .map(|(_, token)| token.trim());
         return Credential::Bearer(Secret::new(bearer.unwrap_or_default()));
     }
+    let is_local = Connection::of_service(request).is_this_machine();
     match request.cookie(SESSION_COOKIE) {
-        Some(cookie) => Credential::Cookie(Secret::new(cookie.value())),
-        None if Connection::of_service(request).is_this_machine() => Credential::Local,
+        Some(cookie) => Credential::Cookie { secret: Secret::new(cookie.value()), is_local },
+        None if is_local => Credential::Local,
         None => Credential::None,
     }
 }
@@ -114,10 +115,10 @@ fn credential_of(request: &ServiceRequest) -> Credential {
 pub(crate) async fn resolve(state: &State, credential: Credential) -> Result<Caller, ApiProblem> {
     match credential {
         Credential::Bearer(secret) => of_token(state, secret).await,
-        Credential::Cookie(secret) => match of_session(state, secret).await? {
+        Credential::Cookie { secret, is_local } => match of_session(state, secret).await? {
             Some(caller) => Ok(caller),
             // A cookie of an earlier service at this address means nothing yet.
-            None if !state.is_claimed().await? => Ok(Caller::unclaimed()),
+            None if is_local && !state.is_claimed().await? => Ok(Caller::unclaimed()),
             None => Err(unauthenticated("The session has ended. Sign in again.")),
         },
         Credential::Local if !state.is_claimed().await? => Ok(Caller::unclaimed()),

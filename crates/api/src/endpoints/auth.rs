@@ -23,8 +23,8 @@ use crate::state::{State, now};
 #[utoipa::path(tag = "access", responses((status = 200, description = "The ways in, and what is wrong with the set-up", body = AuthOptions)))]
 #[get("/auth/options")]
 pub(crate) async fn auth_options(
-    state: State,
     provider: Data<Option<Provider>>,
+    state: State,
     request: HttpRequest,
 ) -> Result<Json<AuthOptions>, ApiProblem> {
     let connection = Connection::of(&request);
@@ -32,7 +32,7 @@ pub(crate) async fn auth_options(
     let encrypted = connection.encrypted || connection.is_this_machine();
     let warnings = [(!claimed, AuthWarning::Unclaimed), (!encrypted, AuthWarning::Unencrypted)];
     let warnings = warnings.into_iter().filter_map(|(is_so, warning)| is_so.then_some(warning)).collect();
-    let oidc = (**provider).as_ref().map(|provider| OidcOption { name: provider.settings.name.clone() });
+    let oidc = provider.as_ref().as_ref().map(|provider| OidcOption { name: provider.settings.name.clone() });
     Ok(Json(AuthOptions { claimed, oidc, encrypted, warnings }))
 }
 

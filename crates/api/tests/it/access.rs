@@ -242,3 +242,21 @@ async fn a_project_goes_only_when_it_is_empty() {
     assert_eq!(service.delete(&address).await.status, 204);
     service.stop().await;
 }
+
+#[actix_web::test]
+async fn f88_before_it_is_claimed_only_this_machine_gets_in() {
+    let service = TestService::start().await;
+    // Somebody handed these on: whoever sent them may be anywhere.
+    for header in ["x-forwarded-for", "forwarded", "via"] {
+        for cookie in ["", "holdfast_session=stale"] {
+            let request =
+                service.http.get(service.url("/api/v1/datastores")).header(header, "x").header("cookie", cookie);
+            service.send(request).await.problem(401, "unauthenticated");
+        }
+    }
+    let stale = service.http.get(service.url("/api/v1/datastores")).header("cookie", "holdfast_session=stale");
+    assert_eq!(service.send(stale).await.status, 200);
+    let wrong = service.http.get(service.url("/api/v1/datastores")).bearer_auth("hfa_made-up");
+    service.send(wrong).await.problem(401, "unauthenticated");
+    service.stop().await;
+}
