@@ -3,7 +3,7 @@
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 
-use api::{ApiError, EdgeSettings, ProxyHeaders, TlsFiles};
+use api::{ApiError, EdgeLimits, EdgeSettings, ProxyHeaders, TlsFiles};
 use domain::access::{Grant, Role};
 use reqwest::{Certificate, Client};
 use serde_json::json;
@@ -61,6 +61,17 @@ async fn tls_by_files_and_a_renewed_certificate_needs_no_restart() {
     // One that is half written changes nothing.
     std::fs::write(&files.certificate, &second[..200]).unwrap();
     eventually("the old certificate is kept", || ask(second.clone()), Option::is_some).await;
+    service.stop().await;
+}
+
+#[actix_web::test]
+async fn f92_encrypted_connections_are_counted_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, certificate) = certify(directory.path());
+    let limits = EdgeLimits { connections_per_address: 0, ..EdgeLimits::default() };
+    let service = TestService::start_with(EdgeSettings { tls: Some(files), limits, ..EdgeSettings::default() }).await;
+    let url = format!("https://localhost:{}/healthz", service.address.port());
+    assert!(trusting(&certificate).get(url).send().await.is_err());
     service.stop().await;
 }
 
