@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::plane::Process;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_worker_beside_an_encrypted_service_works() {
+async fn workers_beside_an_encrypted_service_and_elsewhere_work() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let directory = tempfile::tempdir().expect("a directory");
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
@@ -30,16 +30,28 @@ async fn the_worker_beside_an_encrypted_service_works() {
     let address = line.split_whitespace().last().expect("an address").to_owned();
     let port = address.strip_prefix("https://127.0.0.1:").expect(&line);
 
+    // One elsewhere trusts what its machine trusts.
+    let mut worker = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    worker
+        .args(["worker", "--server", &format!("https://localhost:{port}"), "--name", "elsewhere", "--token-file"])
+        .arg(directory.path().join("data/worker.token"))
+        .arg("--data-dir")
+        .arg(directory.path().join("elsewhere"))
+        .env("SSL_CERT_FILE", &certificate)
+        .env("HOLDFAST_LOG", "warn");
+    let _worker = Process::spawn(worker);
+
     let certificate = reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).expect("PEM");
     let client = reqwest::Client::builder().tls_certs_only([certificate]).no_proxy().build().expect("a client");
     let url = format!("https://localhost:{port}/api/v1/workers");
     let deadline = std::time::Instant::now() + Duration::from_secs(60);
     loop {
         let workers: serde_json::Value = client.get(&url).send().await.expect("an answer").json().await.expect("JSON");
-        if workers["items"][0]["online"] == true {
+        let online = workers["items"].as_array().into_iter().flatten().filter(|worker| worker["online"] == true);
+        if online.count() == 2 {
             break;
         }
-        assert!(std::time::Instant::now() < deadline, "no worker came: {workers}");
+        assert!(std::time::Instant::now() < deadline, "they did not come: {workers}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(client.get(format!("http://localhost:{port}/healthz")).send().await.is_err(), "it speaks TLS alone there");
