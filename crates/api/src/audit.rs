@@ -12,6 +12,7 @@ use domain::{Actor, AuditEntry, ErrorCode, Subject, SubjectKind};
 use utoipa::openapi::{OpenApi, PathItem};
 use uuid::Uuid;
 
+use crate::connection::Connection;
 use crate::problem::{ApiProblem, Chain};
 use crate::request_context;
 use crate::state::{AppState, now};
@@ -122,7 +123,7 @@ pub(crate) async fn record(
     if let Some(entry) = operations.and_then(|operations| operations.entry(request.method(), request.path())) {
         let is_change =
             !matches!(*request.method(), Method::GET | Method::HEAD) || CHANGING_GETS.contains(&entry.action.as_str());
-        let from_address = request.peer_addr().map(|address| address.ip().to_canonical().to_string());
+        let from_address = Some(Connection::of_service(&request).client.to_string());
         request_context::begin_audit(
             AuditEntry { from_address, request_id: request_context::id(), ..entry },
             is_change,

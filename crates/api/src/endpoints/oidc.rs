@@ -5,9 +5,9 @@ use actix_web::cookie::Cookie;
 use actix_web::http::header::{self, HOST};
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
-use domain::ErrorCode;
 use domain::access::Grant;
 use domain::list::MAX_LIMIT;
+use domain::{Actor, ActorKind, ErrorCode};
 use serde::Deserialize;
 use store::{ExternalUser, PageRequest, Store, StoreError};
 use utoipa::IntoParams;
@@ -21,6 +21,7 @@ use crate::oidc::pending::{PENDING_COOKIE, Pending, local_path};
 use crate::oidc::provider::{Identity, Provider};
 use crate::oidc::roles::granted;
 use crate::problem::{ApiProblem, Chain};
+use crate::request_context;
 use crate::state::{State, now};
 
 /// The page that tells what went wrong.
@@ -47,14 +48,16 @@ pub(crate) struct StartQuery {
     )
 )]
 #[get("/auth/oidc/start")]
-pub(crate) async fn oidc_start(
+pub(crate) async fn auth_oidc_start(
     provider: Data<Option<Provider>>,
     settings: Data<EdgeSettings>,
+    state: State,
     request: HttpRequest,
     query: Query<StartQuery>,
 ) -> Result<HttpResponse, ApiProblem> {
     let provider = (**provider).as_ref().ok_or_else(|| ApiProblem::not_found("way to sign in"))?;
     let connection = Connection::of(&request);
+    state.throttle.count_address(connection.client)?;
     let return_to = local_path(query.0.return_to.as_deref());
     let redirect_uri = format!("{}{CALLBACK}", origin_of(&request, &connection, &settings));
     Ok(match provider.begin(redirect_uri, return_to).await {
@@ -89,13 +92,14 @@ pub(crate) struct CallbackQuery {
     )
 )]
 #[get("/auth/oidc/callback")]
-pub(crate) async fn oidc_callback(
+pub(crate) async fn auth_oidc_callback(
     provider: Data<Option<Provider>>,
     state: State,
     request: HttpRequest,
     query: Query<CallbackQuery>,
 ) -> Result<HttpResponse, ApiProblem> {
     let provider = (**provider).as_ref().ok_or_else(|| ApiProblem::not_found("way to sign in"))?;
+    state.throttle.count_address(Connection::of(&request).client)?;
     let CallbackQuery { code, state: told, error } = query.0;
     let cookie = request.cookie(PENDING_COOKIE);
     let pending = cookie.and_then(|cookie| Pending::of_cookie(cookie.value(), &told.unwrap_or_default(), now()));
@@ -114,10 +118,24 @@ pub(crate) async fn oidc_callback(
             return Ok(failed(ErrorCode::IdentityProviderFailed));
         }
     };
+    request_context::set_actor(Actor::named(ActorKind::Anonymous, &identity.username));
     Ok(match enter(&state, &request, provider, identity).await {
         Ok(session) => go(&pending.return_to, &[Pending::cookie_gone(), session]),
-        Err(problem) => failed(problem.code()),
+        Err(problem) => {
+            note_refusal(&state, problem.code()).await;
+            failed(problem.code())
+        }
     })
+}
+
+/// Leaves the audit log's row about somebody whom the provider knows and who was not let in. The answer is the same whether or
+/// not it could be written.
+async fn note_refusal(state: &State, code: ErrorCode) {
+    let Some(entry) = request_context::audit_entry() else { return };
+    let entry = entry.refused(code.as_str());
+    if let Err(error) = state.read(move |store| store.audit_append(&entry, now())).await {
+        tracing::warn!(%error, "a refusal could not be written to the audit log");
+    }
 }
 
 /// Opens a session for who the provider says it is, when that gives a role.
@@ -138,7 +156,7 @@ async fn enter(
         ));
     }
     let external = ExternalUser { issuer, subject, username, grants };
-    let user = state.change(move |store| store.user_from_provider(&external, now())).await?;
+    let user = state.change_aside(move |store| store.user_from_provider(&external, now())).await?;
     let user = user.ok_or_else(|| ApiProblem::new(ErrorCode::Forbidden, "An administrator disabled this user."))?;
     Ok(open_session(state, request, &user).await?.0)
 }

@@ -9,6 +9,7 @@ mod chains;
 mod command_line;
 mod damage;
 mod disk_full;
+mod encrypted;
 mod kill_sweep;
 mod main_job;
 mod outside;

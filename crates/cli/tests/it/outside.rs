@@ -32,30 +32,44 @@ fn run(command: &mut Command) -> String {
     said
 }
 
+/// A token for everything. With it the service is claimed: from now on nobody gets in without one.
+async fn administrators_token(base: &str) -> String {
+    let client = reqwest::Client::new();
+    let order = serde_json::json!({"name": "outside", "role": "administrator"});
+    let made = client.post(format!("{base}/api/v1/tokens")).json(&order).send().await.expect("an answer");
+    assert_eq!(made.status(), 201);
+    let made: serde_json::Value = made.json().await.expect("JSON");
+    made["secret"].as_str().expect("a secret").to_owned()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_service_does_what_its_document_says() {
     // All requests come from one address, as fast as they can.
     let plane = Plane::start_with(&["--requests-per-second", "0"]);
-    let token = std::fs::read_to_string(plane.directory.path().join("worker.token")).expect("the token");
+    let worker_token = std::fs::read_to_string(plane.directory.path().join("worker.token")).expect("the token");
+    let api_token = administrators_token(plane.client.base()).await;
     let mut command = Command::new(python_programs().join("schemathesis"));
     command
         .arg("--config-file")
         .arg(proof("schemathesis.toml"))
         .arg("run")
         .arg(format!("{}/openapi.json", plane.client.base()))
-        .args(["--header", &format!("Authorization: Bearer {}", token.trim())])
         .args(["--checks", "all", "--max-examples", "8", "--max-time", "90", "--request-timeout", "30"])
         .args(["--generation-deterministic", "--continue-on-failure", "--no-color", "--warnings", "off"])
+        .env("HOLDFAST_API_TOKEN", &api_token)
+        .env("HOLDFAST_WORKER_TOKEN", worker_token.trim())
         .current_dir(plane.directory.path());
     run(&mut command);
-    // It is alive and well after all that.
-    plane.client.datastore_list(&Default::default()).await.expect("the service answers");
+    // It is alive and well after all that, and so is the token.
+    let client = plane.client.clone().with_token(domain::Secret::new(api_token));
+    client.datastore_list(&Default::default()).await.expect("the service answers");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_generated_python_client_does_the_main_job() {
     let server = testkit::Redis::start().expect("Redis starts");
     let (plane, _worker) = Plane::with_worker();
+    let api_token = administrators_token(plane.client.base()).await;
     let draft = crate::servers::TestServer::registration(&server);
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../api-spec/openapi.json");
     let directory = tempfile::tempdir().expect("a directory");
@@ -70,7 +84,7 @@ async fn a_generated_python_client_does_the_main_job() {
     let said = run(Command::new(python_programs().join("python"))
         .arg(proof("main_job.py"))
         .args([plane.client.base(), draft.engine.as_str(), &draft.host])
-        .args([draft.port.expect("a port").to_string(), draft.username.clone().expect("a user"), password])
+        .args([draft.port.expect("a port").to_string(), draft.username.clone().expect("a user"), password, api_token])
         .env("PYTHONPATH", directory.path()));
     assert!(said.contains("backup 1 of "), "{said}");
 }
