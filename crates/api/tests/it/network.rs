@@ -161,9 +161,9 @@ async fn only_a_trusted_proxy_says_that_a_request_was_encrypted_and_for_whom() {
     };
     let trusting = TestService::start_with(behind(&["127.0.0.0/8"], ProxyHeaders::XForwarded)).await;
     let answer = trusting.send(ask(&trusting, "https://backup.example.com")).await;
-    // Its origin is right; but who comes by way of a proxy is not this machine, and has to say who he is.
-    answer.problem(401, "unauthenticated");
-    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000");
+    assert_eq!((answer.status.as_u16(), answer.header("strict-transport-security")), (201, "max-age=31536000"));
+    let nobody = trusting.http.get(trusting.url("/api/v1/storages")).header("x-forwarded-for", "127.0.0.1");
+    trusting.send(nobody).await.problem(401, "unauthenticated");
     trusting.send(ask(&trusting, "http://backup.example.com")).await.problem(403, "forbidden");
     trusting.send(ask(&trusting, "https://evil.example")).await.problem(403, "forbidden");
     let evil = trusting.http.get(trusting.url("/healthz")).header("x-forwarded-host", "evil.example");
