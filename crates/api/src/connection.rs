@@ -15,6 +15,7 @@ use crate::forwarded;
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// What is known of a request's way here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +54,10 @@ impl Connection {
     fn read(head: &RequestHead, secure: bool, local: Option<IpAddr>, settings: Option<&EdgeSettings>) -> Self {
         let peer = head.peer_addr.map_or(IpAddr::from([0, 0, 0, 0]), |address| address.ip().to_canonical());
         let headers = head.headers();
-        let is_forwarded = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, header::FORWARDED, header::VIA]
-            .iter()
-            .any(|name| headers.contains_key(name));
+        let is_forwarded =
+            [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO, X_REAL_IP, header::FORWARDED, header::VIA]
+                .iter()
+                .any(|name| headers.contains_key(name));
         let mut connection = Self { client: peer, encrypted: secure, forwarded_host: None, local, is_forwarded };
         if let Some(settings) = settings
             && settings.is_trusted(peer)
@@ -160,7 +162,7 @@ mod tests {
     fn what_was_handed_on_is_not_of_this_machine() {
         let settings = EdgeSettings::default();
         assert!(read("127.0.0.1", &[], &settings).is_this_machine());
-        for name in ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded", "Via"] {
+        for name in ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "X-Real-IP", "Forwarded", "Via"] {
             assert!(!read("127.0.0.1", &[(name, "127.0.0.1")], &settings).is_this_machine(), "{name}");
         }
         assert!(!read("10.0.0.1", &[], &settings).is_this_machine());

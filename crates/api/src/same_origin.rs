@@ -75,7 +75,7 @@ fn is_own(host: &str, connection: &Connection, settings: &EdgeSettings) -> bool 
     let name = name_of(host);
     let literal = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     let address = literal.parse::<IpAddr>().ok();
-    let dialled_loopback = connection.local.is_none_or(|local| local.is_loopback());
+    let dialled_loopback = connection.local.is_some_and(|local| local.is_loopback());
     let told = settings.public_url.as_ref().and_then(|url| url.host_str());
     (dialled_loopback && (matches!(name, "127.0.0.1" | "[::1]") || name.eq_ignore_ascii_case("localhost")))
         || address.is_some_and(|address| connection.local == Some(address.to_canonical()))

@@ -194,7 +194,7 @@ pub async fn start(config: ServiceConfig) -> Result<Running, ApiError> {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
         None => format!("{}://{address}", edge.scheme()),
     };
-    tracing::info!(%address, url, version, "the service answers");
+    tracing::info!(%address, version, "the service answers");
     Ok(Running { address, inner_address, url, handle, state, server: tokio::spawn(server), tasks })
 }
 

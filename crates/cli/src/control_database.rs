@@ -12,13 +12,13 @@ use crate::files::default_data_directory;
 #[derive(Debug, Args)]
 pub struct ControlDatabaseArguments {
     /// Where the control database and the keys are kept.
-    #[arg(long, env = "HOLDFAST_DATA_DIR")]
+    #[arg(long, global = true, env = "HOLDFAST_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
     /// The control database: postgres://…; the SQLite file in the data directory when left out.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: Option<String>,
     /// The file of the master key; `master.key` in the data directory when left out.
-    #[arg(long, env = "HOLDFAST_MASTER_KEY_FILE")]
+    #[arg(long, global = true, env = "HOLDFAST_MASTER_KEY_FILE")]
     pub master_key_file: Option<PathBuf>,
 }
 

@@ -82,9 +82,6 @@ async fn admit(state: &State, request: &ServiceRequest, gate: Gate) -> Result<Ca
             request_context::set_actor(caller.actor(), caller.user_id());
             Err(ApiProblem::new(ErrorCode::Forbidden, "A worker's token is good for the worker protocol only."))
         }
-        Gate::Worker if caller.kind == CallerKind::Unclaimed => {
-            Err(ApiProblem::new(ErrorCode::Unauthenticated, "Send Authorization: Bearer with the worker's token."))
-        }
         _ => Ok(caller),
     }
 }

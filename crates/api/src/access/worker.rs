@@ -45,6 +45,10 @@ impl FromRequest for WorkerOnly {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(caller_of(request).and_then(|caller| match &caller.kind {
             CallerKind::Worker { token_id, .. } => Ok(Self { token_id: *token_id }),
+            CallerKind::Unclaimed => {
+                let detail = "Send Authorization: Bearer with the worker's token.";
+                Err(ApiProblem::new(ErrorCode::Unauthenticated, detail))
+            }
             _ => Err(ApiProblem::new(ErrorCode::Forbidden, "Only workers may ask this, with a token made for them.")),
         }))
     }

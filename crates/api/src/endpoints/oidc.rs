@@ -51,11 +51,13 @@ pub(crate) struct StartQuery {
 pub(crate) async fn auth_oidc_start(
     provider: Data<Option<Provider>>,
     settings: Data<EdgeSettings>,
+    state: State,
     request: HttpRequest,
     query: Query<StartQuery>,
 ) -> Result<HttpResponse, ApiProblem> {
     let provider = (**provider).as_ref().ok_or_else(|| ApiProblem::not_found("way to sign in"))?;
     let connection = Connection::of(&request);
+    state.throttle.count_address(connection.client)?;
     let return_to = local_path(query.0.return_to.as_deref());
     let redirect_uri = format!("{}{CALLBACK}", origin_of(&request, &connection, &settings));
     Ok(match provider.begin(redirect_uri, return_to).await {
@@ -97,6 +99,7 @@ pub(crate) async fn auth_oidc_callback(
     query: Query<CallbackQuery>,
 ) -> Result<HttpResponse, ApiProblem> {
     let provider = (**provider).as_ref().ok_or_else(|| ApiProblem::not_found("way to sign in"))?;
+    state.throttle.count_address(Connection::of(&request).client)?;
     let CallbackQuery { code, state: told, error } = query.0;
     let cookie = request.cookie(PENDING_COOKIE);
     let pending = cookie.and_then(|cookie| Pending::of_cookie(cookie.value(), &told.unwrap_or_default(), now()));

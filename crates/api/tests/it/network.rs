@@ -3,7 +3,7 @@
 use std::net::{IpAddr, UdpSocket};
 use std::path::Path;
 
-use api::{ApiError, EdgeSettings, ProxyHeaders, TlsFiles};
+use api::{ApiError, EdgeLimits, EdgeSettings, ProxyHeaders, TlsFiles};
 use domain::access::{Grant, Role};
 use reqwest::{Certificate, Client};
 use serde_json::json;
@@ -61,6 +61,17 @@ async fn tls_by_files_and_a_renewed_certificate_needs_no_restart() {
     // One that is half written changes nothing.
     std::fs::write(&files.certificate, &second[..200]).unwrap();
     eventually("the old certificate is kept", || ask(second.clone()), Option::is_some).await;
+    service.stop().await;
+}
+
+#[actix_web::test]
+async fn f92_encrypted_connections_are_counted_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let (files, certificate) = certify(directory.path());
+    let limits = EdgeLimits { connections_per_address: 0, ..EdgeLimits::default() };
+    let service = TestService::start_with(EdgeSettings { tls: Some(files), limits, ..EdgeSettings::default() }).await;
+    let url = format!("https://localhost:{}/healthz", service.address.port());
+    assert!(trusting(&certificate).get(url).send().await.is_err());
     service.stop().await;
 }
 
@@ -140,7 +151,9 @@ fn behind(proxies: &[&str], proxy_headers: ProxyHeaders) -> EdgeSettings {
 async fn only_a_trusted_proxy_says_that_a_request_was_encrypted_and_for_whom() {
     let headers = [("x-forwarded-proto", "https"), ("x-forwarded-host", "backup.example.com")];
     let ask = |service: &TestService, origin: &str| {
-        let mut request = service.http.post(service.url("/api/v1/storages")).header("origin", origin);
+        // Who comes by way of a proxy is not this machine, and needs credentials.
+        let request = service.http.post(service.url("/api/v1/storages")).bearer_auth(service.administrators_token());
+        let mut request = request.header("origin", origin);
         for (name, value) in headers {
             request = request.header(name, value);
         }
@@ -148,9 +161,9 @@ async fn only_a_trusted_proxy_says_that_a_request_was_encrypted_and_for_whom() {
     };
     let trusting = TestService::start_with(behind(&["127.0.0.0/8"], ProxyHeaders::XForwarded)).await;
     let answer = trusting.send(ask(&trusting, "https://backup.example.com")).await;
-    // Its origin is right; but who comes by way of a proxy is not this machine, and has to say who he is.
-    answer.problem(401, "unauthenticated");
-    assert_eq!(answer.header("strict-transport-security"), "max-age=31536000");
+    assert_eq!((answer.status.as_u16(), answer.header("strict-transport-security")), (201, "max-age=31536000"));
+    let nobody = trusting.http.get(trusting.url("/api/v1/storages")).header("x-forwarded-for", "127.0.0.1");
+    trusting.send(nobody).await.problem(401, "unauthenticated");
     trusting.send(ask(&trusting, "http://backup.example.com")).await.problem(403, "forbidden");
     trusting.send(ask(&trusting, "https://evil.example")).await.problem(403, "forbidden");
     let evil = trusting.http.get(trusting.url("/healthz")).header("x-forwarded-host", "evil.example");

@@ -1,9 +1,10 @@
 //! Getting into a claimed service: people with passwords, and programs with tokens.
 
 use chrono::Utc;
-use domain::access::Grant;
+use domain::access::{Grant, TokenCreate};
 use reqwest::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
+use store::TokenOrder;
 
 use crate::support::{Answered, TestService, open_store};
 
@@ -39,6 +40,13 @@ impl TestService {
         let link =
             open_store(self.directory.path()).user_first_setup_link(Utc::now()).unwrap().expect("not claimed yet");
         self.set_up(link.setup_link_token.expose()).await
+    }
+
+    /// Makes a token that may do everything, as at the command line. It claims the service.
+    pub fn administrators_token(&self) -> String {
+        let create: TokenCreate = serde_json::from_value(json!({"name": "all", "role": "administrator"})).unwrap();
+        let order = TokenOrder { create: &create, owner: None, created_by: "command line" };
+        open_store(self.directory.path()).token_create(&order, Utc::now()).unwrap().secret.expose().to_owned()
     }
 
     /// Sets a password by a link, and gives the session's cookie.

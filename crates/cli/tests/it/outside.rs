@@ -60,7 +60,7 @@ async fn the_service_does_what_its_document_says() {
         .env("HOLDFAST_WORKER_TOKEN", worker_token.trim())
         .current_dir(plane.directory.path());
     run(&mut command);
-    // It is alive and well after all that.
+    // It is alive and well after all that, and so is the token.
     let client = plane.client.clone().with_token(domain::Secret::new(api_token));
     client.datastore_list(&Default::default()).await.expect("the service answers");
 }

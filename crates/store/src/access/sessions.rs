@@ -17,6 +17,8 @@ use crate::{Store, StoreError};
 pub const SESSION_IDLE_HOURS: i64 = 12;
 /// How long it lives at all.
 pub const SESSION_ABSOLUTE_DAYS: i64 = 7;
+/// How many sessions a user has at most; another one ends the oldest. // F-92
+const MOST_SESSIONS: usize = 50;
 /// The use of a session or token is noted at most this often.
 pub(super) const USED_EVERY_SECONDS: i64 = 60;
 /// What is kept of a browser's own description, in characters.
@@ -56,7 +58,8 @@ fn of_user(connection: &mut AnyConnection, user: Uuid) -> Result<Vec<SessionRow>
 }
 
 impl Store {
-    /// Opens a session and gives its secret. The one that the browser had before ends, and so do the user's expired ones.
+    /// Opens a session and gives its secret. The one that the browser had before ends, and so do the user's expired ones and
+    /// the oldest of too many.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] for the user.
@@ -72,8 +75,9 @@ impl Store {
             let mut user = find(transaction.connection, &user_id.to_string())?;
             let mut ended: Vec<String> = of_user(transaction.connection, user_id)?
                 .into_iter()
-                .filter(|row| !is_alive(row, now))
-                .map(|row| row.digest)
+                .enumerate()
+                .filter(|(newer, row)| *newer + 1 >= MOST_SESSIONS || !is_alive(row, now))
+                .map(|(_, row)| row.digest)
                 .collect();
             ended.extend(replaces.map(digest_of));
             diesel::delete(sessions::table.filter(sessions::digest.eq_any(ended))).execute(transaction.connection)?;

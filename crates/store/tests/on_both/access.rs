@@ -95,6 +95,16 @@ on_both! {
         assert_eq!(alive(second.expose(), after(3)), None, "disabled");
     }
 
+    fn f92_nobody_has_more_than_50_sessions(fixture) {
+        let anna = user(fixture, "anna", &[]);
+        let open = |second| fixture.store.session_create(anna.id, None, None, None, after(second)).unwrap().0;
+        let first = open(0);
+        let others: Vec<_> = (1..=50).map(open).collect();
+        assert_eq!(fixture.store.session_list(anna.id, None, after(60)).unwrap().total, 50);
+        assert_eq!(fixture.store.session_by_secret(first.expose(), after(60)).unwrap(), None, "the oldest went");
+        assert!(others.iter().all(|one| fixture.store.session_by_secret(one.expose(), after(60)).unwrap().is_some()));
+    }
+
     fn f88_a_code_is_taken_once(fixture) {
         let store = &fixture.store;
         let anna = user(fixture, "anna", &[]);
