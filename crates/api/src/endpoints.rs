@@ -57,6 +57,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(restores::restore_list)
         .service(restores::restore_get)
         .service(restores::restore_cancel)
+        .service(restores::restore_approve)
+        .service(restores::restore_refuse)
         .service(restores::restore_undo)
         .service(restores::restore_log)
         .service(audit_events::audit_event_list)

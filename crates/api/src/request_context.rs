@@ -3,9 +3,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use domain::approval::Requester;
 use domain::{Actor, AuditEntry};
 use store::Store;
 use tokio::task_local;
+use uuid::Uuid;
 
 /// The id and path of a request, and its entry in the audit log. Clones share the entry.
 #[derive(Debug, Clone)]
@@ -19,6 +21,8 @@ pub(crate) struct RequestContext {
 #[derive(Debug, Default)]
 struct Audited {
     entry: Option<AuditEntry>,
+    /// The user, or the one who made the token.
+    person: Option<Uuid>,
     /// Whether the request may change something.
     is_change: bool,
     /// What the request's changes are made through, once it has made one.
@@ -57,13 +61,22 @@ pub(crate) fn begin_audit(entry: AuditEntry, is_change: bool) {
     });
 }
 
-/// Says who asks, before anything is changed.
-pub(crate) fn set_actor(actor: Actor) {
+/// Says who asks, before anything is changed: the actor, and the person behind it.
+pub(crate) fn set_actor(actor: Actor, person: Option<Uuid>) {
     with_audited(|mut audited| {
+        audited.person = person;
         if let Some(entry) = &mut audited.entry {
             entry.actor = actor;
         }
     });
+}
+
+/// Who asks.
+pub(crate) fn requester() -> Requester {
+    with_audited(|audited| {
+        audited.entry.as_ref().map(|entry| Requester { actor: entry.actor.clone(), person: audited.person })
+    })
+    .unwrap_or_else(|| Requester { actor: Actor::unclaimed(), person: None })
 }
 
 /// The request's entry, for one who writes it himself.

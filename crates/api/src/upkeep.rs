@@ -67,6 +67,9 @@ pub(crate) async fn run(state: State, stop: CancellationToken) {
 }
 
 async fn round(state: &State, memory: &mut Memory) {
+    if call(state, |store| store.restore_requests_expire(now())).await.is_some_and(|expired| !expired.is_empty()) {
+        state.changes.note();
+    }
     logs::ask_for_backups(state, &mut memory.logs).await;
     let Some(all) = call(state, Store::upkeep_list).await else { return };
     memory.plans.retain(|id, _| all.iter().any(|upkeep| upkeep.datastore_id == *id));

@@ -9,6 +9,8 @@ use domain::ScheduleSettings;
 use crate::token::TokenArguments;
 use crate::user::UserArguments;
 
+use crate::audit::AuditArguments;
+use crate::keys::KeysArguments;
 use crate::network::{DialArguments, EdgeArguments};
 use crate::oidc::OidcArguments;
 
@@ -46,6 +48,10 @@ pub enum Command {
     User(UserArguments),
     /// Manage the tokens of programs and workers.
     Token(TokenArguments),
+    /// Check the audit log.
+    Audit(AuditArguments),
+    /// Replace the key that secrets are encrypted with.
+    Keys(KeysArguments),
     /// Print the OpenAPI document.
     Openapi,
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use store::{MasterKey, Store};
+use store::{KeyFile, Store};
 
 use crate::failure::Failure;
 use crate::files::default_data_directory;
@@ -25,27 +25,28 @@ pub struct ControlDatabaseArguments {
 /// A control database and its master key.
 pub struct ControlDatabase {
     pub url: String,
-    pub key_file: PathBuf,
+    pub key_file: KeyFile,
 }
 
 impl ControlDatabaseArguments {
-    /// Opens it. A service may be running on it.
+    /// Opens it; a service may be running on it. A wrong path is not answered with a new, empty database.
     pub fn open(self) -> Result<Store, Failure> {
+        let database = self.locate()?;
+        Store::open_existing(&database.url, &database.key_file).map_err(|error| {
+            Failure::configuration(
+                format!("Could not open the control database: {:#}.", anyhow::Error::from(error)),
+                "Give the --data-dir of the service, or its --database-url and --master-key-file.",
+            )
+        })
+    }
+
+    /// Where that is.
+    pub fn locate(self) -> Result<ControlDatabase, Failure> {
         let directory = match self.data_dir {
             Some(directory) => directory,
             None => default_data_directory("holdfast")?,
         };
-        let database = locate(&directory, self.database_url, self.master_key_file);
-        // A wrong path must not be answered with a new, empty database.
-        if !database.key_file.exists() {
-            return Err(Failure::configuration(
-                format!("There is no master key at {}.", database.key_file.display()),
-                "Give the --data-dir of the service, or its --database-url and --master-key-file.",
-            ));
-        }
-        let key = MasterKey::load_or_create(&database.key_file)
-            .map_err(|error| Failure::other("opening the master key", error))?;
-        Store::open(&database.url, key).map_err(|error| Failure::other("opening the control database", error))
+        Ok(locate(&directory, self.database_url, self.master_key_file))
     }
 }
 
@@ -53,6 +54,6 @@ impl ControlDatabaseArguments {
 pub fn locate(directory: &Path, url: Option<String>, key_file: Option<PathBuf>) -> ControlDatabase {
     ControlDatabase {
         url: url.unwrap_or_else(|| directory.join("holdfast.db").to_string_lossy().into_owned()),
-        key_file: key_file.unwrap_or_else(|| directory.join("master.key")),
+        key_file: KeyFile::new(key_file.unwrap_or_else(|| directory.join("master.key"))),
     }
 }

@@ -3,10 +3,13 @@
 
 mod access;
 mod arguments;
+mod audit;
 mod control_database;
+mod core_dumps;
 mod demo;
 mod failure;
 mod files;
+mod keys;
 mod network;
 mod oidc;
 mod serve;
@@ -26,6 +29,7 @@ use failure::Failure;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     start_logging(&arguments);
+    core_dumps::switch_off();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -50,6 +54,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             Command::Demo(options) => demo::run(options).await,
             Command::User(options) => user::run(options),
             Command::Token(options) => token::run(options),
+            Command::Audit(options) => audit::run(options),
+            Command::Keys(options) => keys::run(options),
             Command::Openapi => print_openapi(),
         }
     })

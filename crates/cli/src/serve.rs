@@ -9,7 +9,7 @@ use ::worker::{WorkerConfig, run_worker};
 use api::{EdgeSettings, OidcSettings};
 use client::Client;
 use domain::{ScheduleSettings, Secret};
-use store::{MasterKey, Store};
+use store::Store;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -49,9 +49,7 @@ impl ControlPlane {
         let directory = options.data_directory;
         make_directory(&directory, 0o700)?;
         let database = locate(&directory, options.database_url, options.master_key_file);
-        let key = MasterKey::load_or_create(&database.key_file)
-            .map_err(|error| Failure::other("opening the master key", error))?;
-        let store = tokio::task::spawn_blocking(move || Store::open(&database.url, key))
+        let store = tokio::task::spawn_blocking(move || Store::open_with(&database.url, &database.key_file))
             .await
             .map_err(|error| Failure::other("opening the control database", error))?
             .map_err(|error| Failure::other("opening the control database", error))?;

@@ -177,6 +177,9 @@ pub struct Datastore {
     /// The project that it belongs to; roles given for that project count for it.
     #[serde(default)]
     pub project_id: Option<Uuid>,
+    /// Whether restores in place need a second person's approval.
+    #[serde(default)]
+    pub restore_guard: bool,
     pub status: DatastoreStatus,
     pub capabilities: Capabilities,
     /// What the newest test found.
@@ -271,6 +274,8 @@ pub struct DatastorePatch {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
     pub project_id: Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_guard: Option<bool>,
 }
 
 /// Tells a field that is null from one that is left out.

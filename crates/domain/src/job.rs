@@ -241,6 +241,9 @@ pub struct Job {
     pub status: JobStatus,
     pub attempt: i32,
     pub cancel_requested: bool,
+    /// Whether it waits for a person's approval and not for a worker.
+    #[serde(default)]
+    pub awaiting_approval: bool,
     /// The name of the worker that has it or had it last.
     pub worker: Option<String>,
     pub progress: Option<Progress>,

@@ -28,3 +28,17 @@ impl std::fmt::Debug for Secret {
         formatter.write_str("Secret(redacted)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    // F-81: a secret in a format string does not compile.
+    static_assertions::assert_not_impl_any!(Secret: std::fmt::Display, std::fmt::LowerHex, std::ops::Deref<Target = str>, AsRef<str>);
+
+    #[test]
+    fn f81_a_secret_does_not_print() {
+        assert_eq!(format!("{:?}", Secret::new("canary")), "Secret(redacted)");
+        assert!(!format!("{:#?}", Some(Secret::new("canary"))).contains("canary"));
+    }
+}

@@ -18,6 +18,7 @@ pub use tokens::{TokenHolder, TokenOrder};
 pub use users::ExternalUser;
 
 pub(crate) use projects::{of_projects, require_project};
+pub(crate) use second_factor::place as second_factor_place;
 
 use diesel::prelude::*;
 

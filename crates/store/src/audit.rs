@@ -20,14 +20,14 @@ use uuid::Uuid;
 
 use crate::columns::{optional_uuid, to_json, without_nul};
 use crate::connection::AnyConnection;
-use crate::master_key::MasterKey;
+use crate::keys::Keys;
 use crate::schema::{audit_events, backups, datastores, jobs, meta, restores, schedules, storages};
 use crate::transaction::Transaction;
 use crate::{Store, StoreError};
 use row::AuditRow;
 
 /// The row of `meta` with the sealed head of the chain.
-const HEAD: &str = "audit_head";
+pub(crate) const HEAD: &str = "audit_head";
 /// The advisory lock under which PostgreSQL's rows are chained; taken last in a transaction and held to its commit.
 const AUDIT_LOCK: i64 = 0x686f_6c64_6175_6474;
 
@@ -174,13 +174,13 @@ fn broken(connection: &mut AnyConnection) -> Result<Head, StoreError> {
 }
 
 /// The head as it was sealed; none when there is none that opens.
-fn head(connection: &mut AnyConnection, key: &MasterKey) -> Result<Option<Head>, StoreError> {
+fn head(connection: &mut AnyConnection, key: &Keys) -> Result<Option<Head>, StoreError> {
     let sealed: Option<String> = meta::table.find(HEAD).select(meta::value).first(connection).optional()?;
-    let opened = sealed.and_then(|sealed| key.open(HEAD, &sealed).ok());
+    let opened = sealed.and_then(|sealed| key.open_sealed(HEAD, &sealed).ok());
     Ok(opened.and_then(|json| serde_json::from_slice(&json).ok()))
 }
 
-fn save_head(connection: &mut AnyConnection, key: &MasterKey, head: &Head) -> Result<(), StoreError> {
+fn save_head(connection: &mut AnyConnection, key: &Keys, head: &Head) -> Result<(), StoreError> {
     let sealed = key.seal(HEAD, to_json("meta.audit_head", head)?.as_bytes())?;
     let changed = diesel::update(meta::table.find(HEAD)).set(meta::value.eq(&sealed)).execute(connection)?;
     if changed == 0 {
@@ -190,7 +190,7 @@ fn save_head(connection: &mut AnyConnection, key: &MasterKey, head: &Head) -> Re
 }
 
 /// Seals the end of an empty log, once, when the tables are made.
-pub(crate) fn begin(connection: &mut AnyConnection, key: &MasterKey) -> Result<(), StoreError> {
+pub(crate) fn begin(connection: &mut AnyConnection, key: &Keys) -> Result<(), StoreError> {
     let known: Option<String> = meta::table.find(HEAD).select(meta::value).first(connection).optional()?;
     let rows: Option<i64> = audit_events::table.select(audit_events::id).first(connection).optional()?;
     if known.is_some() || rows.is_some() {

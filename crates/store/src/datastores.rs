@@ -20,6 +20,7 @@ use domain::{
 use uuid::Uuid;
 
 use crate::columns::{micros, new_id, to_json};
+use crate::restores::guard;
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
 use crate::{Store, StoreError, access, schedules};
@@ -70,6 +71,7 @@ impl Store {
                 updated_at: micros(now),
                 log_branch: FIRST_BRANCH.to_owned(),
                 project_id: create.project_id.map(|id| id.to_string()),
+                restore_guard: false,
                 id: text,
             };
             let insert = diesel::insert_into(datastores::table).values(&row);
@@ -93,7 +95,7 @@ impl Store {
     /// Changes the fields that the patch holds. Jobs that wait follow a change of the worker.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for the storage or the project; [`StoreError::NameTaken`].
+    /// [`StoreError::NotFound`], also for the storage or the project; [`StoreError::NameTaken`]; [`StoreError::RequestOpen`].
     pub fn datastore_update(
         &self,
         id: Uuid,
@@ -128,6 +130,12 @@ impl Store {
             if let Some(project) = patch.project_id {
                 access::require_project(transaction.connection, project)?;
                 row.project_id = project.map(|id| id.to_string());
+            }
+            if let Some(guard) = patch.restore_guard {
+                if !guard && guard::open_request(transaction.connection, &text)?.is_some() {
+                    return Err(StoreError::RequestOpen);
+                }
+                row.restore_guard = guard;
             }
             row.updated_at = micros(now);
             name_taken(&row.name, row.save(transaction.connection))?;

@@ -1,9 +1,12 @@
 //! Why the store could not do what it was asked.
 
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use domain::approval::ApprovalRefusal;
 use domain::job::IllegalTransition;
 use domain::recovery::StopRefusal;
 use domain::{ErrorCode, Job};
+
+use crate::master_key::MasterKeyError;
 
 /// Why the store could not do what it was asked. Nothing was changed then.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +38,13 @@ pub enum StoreError {
     StopRefused(StopRefusal),
     #[error("datastores or backups use the storage")]
     StorageInUse,
+    /// A restore that needs no approval, or got one.
+    #[error("the restore waits for no approval")]
+    NotGuarded,
+    #[error("{0}")]
+    Approval(#[source] ApprovalRefusal),
+    #[error("a restore waits for approval: approve, refuse or cancel it first")]
+    RequestOpen,
     #[error("the restore can't be undone any more")]
     UndoNotPossible,
     /// Somebody else edited it.
@@ -68,6 +78,13 @@ pub enum StoreError {
         "the control database was written by a newer version of Holdfast (migration {migration} is unknown to this one)"
     )]
     NewerSchema { migration: String },
+    /// The service of this version was not started on it yet.
+    #[error(
+        "the control database was written by an older version of Holdfast (migration {migration} is missing); start the service first"
+    )]
+    OlderSchema { migration: String },
+    #[error("opening the master key")]
+    MasterKey(#[source] MasterKeyError),
     #[error("the master key is not the one that this control database was made with")]
     WrongMasterKey,
     /// The cipher refuses only messages beyond 256 GiB.
@@ -103,6 +120,8 @@ impl StoreError {
             Self::BackupNotRestorable { .. } => ErrorCode::BackupNotRestorable,
             Self::StopRefused(refusal) => refusal.code,
             Self::StorageInUse => ErrorCode::StorageInUse,
+            Self::Approval(ApprovalRefusal::OwnRequest) => ErrorCode::OwnRequest,
+            Self::NotGuarded | Self::Approval(_) | Self::RequestOpen => ErrorCode::Conflict,
             Self::UndoNotPossible => ErrorCode::UndoNotPossible,
             Self::ScheduleChanged { .. } => ErrorCode::Conflict,
             Self::LastAdministrator => ErrorCode::LastAdministrator,
@@ -113,6 +132,8 @@ impl StoreError {
             Self::Unavailable { .. } => ErrorCode::DatabaseUnavailable,
             Self::Full => ErrorCode::InsufficientDiskSpace,
             Self::NewerSchema { .. }
+            | Self::OlderSchema { .. }
+            | Self::MasterKey(_)
             | Self::WrongMasterKey
             | Self::Seal
             | Self::Random { .. }
@@ -129,7 +150,9 @@ impl StoreError {
             Self::Database(DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _)) => true,
             // The next try finds the other job and names it.
             Self::Database(DieselError::DatabaseError(DatabaseErrorKind::UniqueViolation, information)) => {
-                ["jobs_one_change", "jobs.datastore_id"].iter().any(|index| information.message().contains(index))
+                ["jobs_one_change", "jobs_one_request", "jobs.datastore_id"]
+                    .iter()
+                    .any(|index| information.message().contains(index))
             }
             Self::Database(DieselError::DatabaseError(_, information)) => {
                 information.message().contains("deadlock detected")

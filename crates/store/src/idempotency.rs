@@ -38,7 +38,7 @@ pub enum Idempotency {
 }
 
 /// A request may hold a password, so even its hash is sealed: it could be guessed from.
-fn place(key: &str) -> String {
+pub(crate) fn place(key: &str) -> String {
     format!("idempotency_keys.request:{key}")
 }
 
@@ -78,7 +78,7 @@ impl Store {
                 };
                 return Ok(if inserted == 1 { Idempotency::Fresh } else { Idempotency::InProgress });
             };
-            if transaction.key.open(&place(key), &sealed)? != digest.as_slice() {
+            if transaction.key.open_sealed(&place(key), &sealed)? != digest.as_slice() {
                 return Err(StoreError::IdempotencyKeyReused);
             }
             match answer {

@@ -62,7 +62,12 @@ pub(crate) mod condition {
 
     /// It waits for a worker.
     pub fn waiting() -> SqlLiteral<Bool> {
-        sql("jobs.status = 'pending'")
+        sql("jobs.status = 'pending' and not jobs.awaiting_approval")
+    }
+
+    /// It waits for a person's approval.
+    pub fn requested() -> SqlLiteral<Bool> {
+        sql("jobs.awaiting_approval and jobs.status = 'pending'")
     }
 
     /// A worker has it.
@@ -78,6 +83,11 @@ pub(crate) mod condition {
     /// It changes its datastore, or waits to.
     pub fn changing() -> SqlLiteral<Bool> {
         sql("jobs.exclusive and jobs.status in ('pending', 'running')")
+    }
+
+    /// It uses its backup, or may once it is approved.
+    pub fn using_backup() -> SqlLiteral<Bool> {
+        sql("(jobs.exclusive or jobs.awaiting_approval) and jobs.status in ('pending', 'running')")
     }
 }
 

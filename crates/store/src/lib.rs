@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod idempotency;
 mod jobs;
+mod keys;
 mod logs;
 mod master_key;
 mod migrate;
@@ -40,6 +41,7 @@ pub use datastores::DatastoreFilter;
 pub use error::StoreError;
 pub use idempotency::{Idempotency, IdempotentAnswer};
 pub use jobs::JobFilter;
+pub use keys::{KeyFile, KeyRotation, SecretsReport};
 pub use logs::RecoveryFacts;
 pub use master_key::{MasterKey, MasterKeyError};
 pub use page::PageRequest;
@@ -49,12 +51,13 @@ pub use upkeep::Upkeep;
 
 use connection::{Connector, Pool};
 use diesel::r2d2::ManageConnection;
+use keys::Keys;
 
 /// The control database. Clones share their connections.
 #[derive(Clone)]
 pub struct Store {
     pool: Pool,
-    key: MasterKey,
+    key: Keys,
     /// Held by the thread that writes, on SQLite: waiting here is fair and short, waiting inside SQLite is polling.
     writer: Option<Arc<Mutex<()>>>,
     /// What the next change has to leave in the audit log: see [`Store::acting`].
@@ -81,10 +84,26 @@ impl Store {
         // Past the pool, which would wait and hide the cause.
         let mut connection = connector.connect()?;
         migrate::migrate(&mut connection)?;
-        migrate::check_key(&mut connection, &key)?;
+        let key = Keys::open(&mut connection, &key)?;
         audit::begin(&mut connection, &key)?;
+        Ok(Self::of(connector, key))
+    }
+
+    /// Opens a database whose tables are this version's, and changes nothing.
+    pub(crate) fn open_unchanged(url: &str, key: &MasterKey) -> Result<Self, StoreError> {
+        let connector = Connector::from_url(url);
+        if let Some(path) = connector.sqlite_path().filter(|path| !std::path::Path::new(path).exists()) {
+            return Err(StoreError::Unavailable { detail: format!("there is no file {path}") });
+        }
+        let mut connection = connector.connect()?;
+        migrate::require_current(&mut connection)?;
+        let key = Keys::open(&mut connection, key)?;
+        Ok(Self::of(connector, key))
+    }
+
+    fn of(connector: Connector, key: Keys) -> Self {
         let writer = connector.sqlite_path().map(|_| Arc::default());
-        Ok(Self { pool: connector.into_pool(), key, writer, acting: None })
+        Self { pool: connector.into_pool(), key, writer, acting: None }
     }
 
     /// A handle on the same database that leaves no row in the audit log: for what is noted besides a change.

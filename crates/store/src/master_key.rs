@@ -1,6 +1,6 @@
-//! The master key, and sealing with it. Everything secret in the control database is sealed with XChaCha20-Poly1305 under a
-//! key that lives in a file beside it, bound to the row that it belongs to: a sealed value copied to another row, or
-//! read with another key, does not open. // I9
+//! The master key, and sealing. Everything secret in the control database is sealed with XChaCha20-Poly1305 and bound to the row
+//! that it belongs to: a sealed value copied to another row, or read with another key, does not open. The master key lives
+//! in a file and seals the keys ([`crate::keys`]) that seal the rest. // I9
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
@@ -9,17 +9,49 @@ use std::path::{Path, PathBuf};
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use domain::Secret;
+use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 
 const KEY_BYTES: usize = 32;
 const KEY_READ_BYTES: u64 = 33;
 const NONCE_BYTES: usize = 24;
+const ID_BYTES: usize = 8;
 
-/// The key that seals secrets. It can't be printed, and its memory is wiped when dropped.
+/// A key that seals, bound to a place.
 #[derive(Clone)]
-pub struct MasterKey(XChaCha20Poly1305);
+pub(crate) struct Cipher(XChaCha20Poly1305);
+
+impl Cipher {
+    /// Of exactly 32 bytes.
+    pub fn new(key: &[u8]) -> Option<Self> {
+        XChaCha20Poly1305::new_from_slice(key).ok().map(Self)
+    }
+
+    /// Seals bytes for the place named by `context`.
+    pub fn seal(&self, context: &str, plain: &[u8]) -> Result<String, StoreError> {
+        let nonce: [u8; NONCE_BYTES] = rand::random();
+        let payload = Payload { msg: plain, aad: context.as_bytes() };
+        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| StoreError::Seal)?;
+        Ok(format!("{}{}", hex::encode(nonce), hex::encode(sealed)))
+    }
+
+    /// Opens what [`Self::seal`] made for the same place.
+    pub fn open(&self, context: &str, sealed: &str) -> Result<Vec<u8>, StoreError> {
+        let bytes = hex::decode(sealed).map_err(|_| StoreError::WrongMasterKey)?;
+        let (nonce, message) = bytes.split_at_checked(NONCE_BYTES).ok_or(StoreError::WrongMasterKey)?;
+        self.0
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: message, aad: context.as_bytes() })
+            .map_err(|_| StoreError::WrongMasterKey)
+    }
+}
+
+/// The key that seals the data keys. It can't be printed, and its memory is wiped when dropped.
+#[derive(Clone)]
+pub struct MasterKey {
+    cipher: Cipher,
+    id: String,
+}
 
 impl std::fmt::Debug for MasterKey {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -38,6 +70,8 @@ pub enum MasterKeyError {
     WrongLength { path: PathBuf },
     #[error("creating the master key {path}")]
     Create { path: PathBuf, source: std::io::Error },
+    #[error("putting the new master key in the place of {path}")]
+    Replace { path: PathBuf, source: std::io::Error },
     #[error("reading the master key {path}")]
     Read { path: PathBuf, source: std::io::Error },
 }
@@ -70,7 +104,11 @@ impl MasterKey {
         Self::load(path)
     }
 
-    fn load(path: &Path) -> Result<Self, MasterKeyError> {
+    /// Reads a key that is there.
+    ///
+    /// # Errors
+    /// When the file is missing, is readable by others, has another length, or can't be read.
+    pub fn load(path: &Path) -> Result<Self, MasterKeyError> {
         let read = |source| MasterKeyError::Read { path: path.to_owned(), source };
         let mut file = File::open(path).map_err(read)?;
         if file.metadata().map_err(read)?.mode() & 0o077 != 0 {
@@ -79,39 +117,30 @@ impl MasterKey {
         // One byte more tells a file that is too long.
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(KEY_READ_BYTES).read_to_end(&mut bytes).map_err(read)?;
-        XChaCha20Poly1305::new_from_slice(&bytes)
-            .map(Self)
-            .map_err(|_| MasterKeyError::WrongLength { path: path.to_owned() })
+        let cipher = Cipher::new(&bytes).ok_or_else(|| MasterKeyError::WrongLength { path: path.to_owned() })?;
+        Ok(Self { cipher, id: id_of(&bytes) })
     }
 
-    /// Seals bytes for the place named by `context`, such as `datastores.password:<id>`.
+    /// Tells this key from others, and nothing of it.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Seals a data key for its place.
     pub(crate) fn seal(&self, context: &str, plain: &[u8]) -> Result<String, StoreError> {
-        let nonce: [u8; NONCE_BYTES] = rand::random();
-        let payload = Payload { msg: plain, aad: context.as_bytes() };
-        let sealed = self.0.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| StoreError::Seal)?;
-        Ok(format!("{}{}", hex::encode(nonce), hex::encode(sealed)))
+        self.cipher.seal(context, plain)
     }
 
     /// Opens what [`Self::seal`] made for the same place.
     pub(crate) fn open(&self, context: &str, sealed: &str) -> Result<Vec<u8>, StoreError> {
-        let bytes = hex::decode(sealed).map_err(|_| StoreError::WrongMasterKey)?;
-        let (nonce, message) = bytes.split_at_checked(NONCE_BYTES).ok_or(StoreError::WrongMasterKey)?;
-        self.0
-            .decrypt(XNonce::from_slice(nonce), Payload { msg: message, aad: context.as_bytes() })
-            .map_err(|_| StoreError::WrongMasterKey)
+        self.cipher.open(context, sealed)
     }
+}
 
-    pub(crate) fn seal_secret(&self, context: &str, secret: &Secret) -> Result<String, StoreError> {
-        self.seal(context, secret.expose().as_bytes())
-    }
-
-    pub(crate) fn open_secret(&self, context: &str, sealed: Option<&str>) -> Result<Option<Secret>, StoreError> {
-        let open = |sealed| {
-            let bytes = self.open(context, sealed)?;
-            String::from_utf8(bytes).map(Secret::new).map_err(|_| StoreError::WrongMasterKey)
-        };
-        sealed.map(open).transpose()
-    }
+/// The first bytes of a hash that stands for nothing else.
+fn id_of(key: &[u8]) -> String {
+    let digest = Sha256::new().chain_update("holdfast master key\0").chain_update(key).finalize();
+    digest.iter().take(ID_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn write_new(path: &Path) -> std::io::Result<()> {

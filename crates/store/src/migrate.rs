@@ -9,8 +9,6 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use crate::StoreError;
 use crate::connection::AnyConnection;
-use crate::master_key::MasterKey;
-use crate::schema::meta;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRESQL: EmbeddedMigrations = embed_migrations!("migrations/postgresql");
@@ -40,11 +38,7 @@ where
     C::Backend: diesel::backend::Backend,
     EmbeddedMigrations: MigrationSource<C::Backend>,
 {
-    let mine: Vec<MigrationVersion<'static>> = MigrationSource::<C::Backend>::migrations(&known)
-        .map_err(StoreError::Migrate)?
-        .iter()
-        .map(|migration| migration.name().version().as_owned())
-        .collect();
+    let mine = versions::<C>(&known)?;
     let applied = connection.applied_migrations().map_err(StoreError::Migrate)?;
     if let Some(unknown) = applied.iter().find(|version| !mine.contains(version)) {
         return Err(StoreError::NewerSchema { migration: unknown.to_string() });
@@ -67,32 +61,40 @@ fn check_health(sqlite: &mut diesel::SqliteConnection) -> Result<(), StoreError>
     }
 }
 
-/// What is sealed in `meta` to know the key again.
-const KEY_CHECK: &str = "key_check";
-
-/// Compares the key with the one that the database was made with; the first key becomes that one.
+/// Refuses a database that lacks a migration, or knows one that this program does not.
 ///
 /// # Errors
-/// [`StoreError::WrongMasterKey`].
-pub fn check_key(connection: &mut AnyConnection, key: &MasterKey) -> Result<(), StoreError> {
-    let find = |connection: &mut AnyConnection| {
-        meta::table.find(KEY_CHECK).select(meta::value).first::<String>(connection).optional()
-    };
-    let sealed = match find(connection)? {
-        Some(sealed) => sealed,
-        None => {
-            let made = diesel::insert_into(meta::table)
-                .values((meta::key.eq(KEY_CHECK), meta::value.eq(key.seal(KEY_CHECK, KEY_CHECK.as_bytes())?)))
-                .execute(connection);
-            match made {
-                // Another process was first: its key counts.
-                Err(diesel::result::Error::DatabaseError(diesel::result::DatabaseErrorKind::UniqueViolation, _)) => {}
-                made => {
-                    made?;
-                }
-            }
-            find(connection)?.ok_or(StoreError::WrongMasterKey)?
-        }
-    };
-    key.open(KEY_CHECK, &sealed).map(|_| ())
+/// [`StoreError::OlderSchema`], [`StoreError::NewerSchema`].
+pub fn require_current(connection: &mut AnyConnection) -> Result<(), StoreError> {
+    match connection {
+        AnyConnection::Sqlite(sqlite) => compare(sqlite, SQLITE),
+        AnyConnection::Postgres(postgres) => compare(postgres, POSTGRESQL),
+    }
+}
+
+fn compare<C>(connection: &mut C, known: EmbeddedMigrations) -> Result<(), StoreError>
+where
+    C: MigrationHarness<C::Backend> + Connection,
+    C::Backend: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<C::Backend>,
+{
+    let applied = connection.applied_migrations().map_err(StoreError::Migrate)?;
+    let mine = versions::<C>(&known)?;
+    if let Some(unknown) = applied.iter().find(|version| !mine.contains(version)) {
+        return Err(StoreError::NewerSchema { migration: unknown.to_string() });
+    }
+    match mine.iter().find(|version| !applied.contains(version)) {
+        Some(missing) => Err(StoreError::OlderSchema { migration: missing.to_string() }),
+        None => Ok(()),
+    }
+}
+
+fn versions<C>(known: &EmbeddedMigrations) -> Result<Vec<MigrationVersion<'static>>, StoreError>
+where
+    C: Connection,
+    C::Backend: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<C::Backend>,
+{
+    let migrations = MigrationSource::<C::Backend>::migrations(known).map_err(StoreError::Migrate)?;
+    Ok(migrations.iter().map(|migration| migration.name().version().as_owned()).collect())
 }

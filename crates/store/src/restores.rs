@@ -2,6 +2,7 @@
 //! undo. Only the newest restore of a datastore can be undone: an earlier one would bring back what a later one replaced.
 
 mod begin;
+pub(crate) mod guard;
 
 pub use begin::RestoreRequest;
 
@@ -46,12 +47,15 @@ pub(crate) struct RestoreRow {
     pub reached_position: Option<String>,
     pub reached_at: Option<i64>,
     pub replaced_branch: Option<String>,
+    pub approval: Option<String>,
+    pub approval_open_until: Option<i64>,
 }
 
 impl RestoreRow {
     pub fn into_restore(self, progress: Option<domain::Progress>) -> Result<Restore, StoreError> {
         let stop: Option<RecoveryStop> =
             self.stop.as_deref().map(|stop| from_json("restores.stop", stop)).transpose()?;
+        let approval = guard::state(&self)?.map(|state| state.shown());
         Ok(Restore {
             id: uuid("restores.id", &self.id)?,
             datastore_id: uuid("restores.datastore_id", &self.datastore_id)?,
@@ -75,6 +79,7 @@ impl RestoreRow {
             duration_seconds: duration_seconds(self.started_at, self.ended_at),
             downtime_seconds: self.downtime_seconds,
             undo_until: self.undo_until.map(time),
+            approval,
             error: error(self.error_code.as_deref(), self.error_detail.as_deref())?,
         })
     }

@@ -6,6 +6,10 @@ diesel::table! {
 }
 
 diesel::table! {
+    data_keys (id) { id -> Text, sealed -> Text, sealed_by -> Text, }
+}
+
+diesel::table! {
     storages (id) {
         id -> Text,
         name -> Text,
@@ -50,6 +54,7 @@ diesel::table! {
         updated_at -> BigInt,
         log_branch -> Text,
         project_id -> Nullable<Text>,
+        restore_guard -> Bool,
     }
 }
 
@@ -138,6 +143,7 @@ diesel::table! {
         created_at -> BigInt,
         started_at -> Nullable<BigInt>,
         ended_at -> Nullable<BigInt>,
+        awaiting_approval -> Bool,
     }
 }
 
@@ -261,6 +267,8 @@ diesel::table! {
         reached_position -> Nullable<Text>,
         reached_at -> Nullable<BigInt>,
         replaced_branch -> Nullable<Text>,
+        approval -> Nullable<Text>,
+        approval_open_until -> Nullable<BigInt>,
     }
 }
 

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::columns::{from_json, micros, new_id, time, to_json, uuid};
 use crate::connection::{AnyConnection, MultiBackend};
-use crate::master_key::MasterKey;
+use crate::keys::Keys;
 use crate::page::{PageRequest, time_and_id};
 use crate::schema::{backups, datastores, storages};
 use crate::transaction::Transaction;
@@ -36,7 +36,7 @@ impl StorageRow {
     }
 }
 
-fn secret_place(id: &str) -> String {
+pub(crate) fn secret_place(id: &str) -> String {
     format!("storages.secret:{id}")
 }
 
@@ -45,7 +45,7 @@ fn find(connection: &mut AnyConnection, id: &str) -> Result<StorageRow, StoreErr
 }
 
 /// All that a worker needs to open a storage.
-pub(crate) fn access(connection: &mut AnyConnection, key: &MasterKey, id: &str) -> Result<StorageAccess, StoreError> {
+pub(crate) fn access(connection: &mut AnyConnection, key: &Keys, id: &str) -> Result<StorageAccess, StoreError> {
     let row = find(connection, id)?;
     Ok(StorageAccess {
         id: uuid("storages.id", &row.id)?,

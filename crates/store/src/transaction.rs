@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::columns::micros;
 use crate::connection::{AnyConnection, acquire};
-use crate::master_key::MasterKey;
+use crate::keys::Keys;
 use crate::schema::{datastores, events, jobs, schedules};
 use crate::{Store, StoreError, audit};
 
@@ -24,7 +24,7 @@ const EVENTS_LOCK: i64 = 0x686f_6c64_6661_7374;
 /// A transaction that writes. Events are collected and written at its end.
 pub struct Transaction<'c> {
     pub connection: &'c mut AnyConnection,
-    pub key: &'c MasterKey,
+    pub key: &'c Keys,
     /// The time that the caller gave.
     pub now: DateTime<Utc>,
     events: Vec<(EventKind, Uuid, Option<Uuid>)>,
@@ -69,29 +69,38 @@ impl Store {
         now: DateTime<Utc>,
         change: &mut impl FnMut(&mut Transaction<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        match connection {
-            // A reader that becomes a writer can't wait for the lock, so take it at the start (sqlite.org/lang_transaction.html).
-            AnyConnection::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?,
-            AnyConnection::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres)?,
-        }
-        let mut transaction =
-            Transaction { connection, key: &self.key, now, events: Vec::new(), audits: Vec::new(), about: None };
         let mut entry = audit::pending(self.acting.as_ref());
-        let outcome = transaction.run(change, entry.as_mut());
-        type Manager = <AnyConnection as Connection>::TransactionManager;
-        match outcome {
-            Ok(value) => {
-                if let Err(error) = Manager::commit_transaction(connection) {
-                    roll_back(connection);
-                    return Err(error.into());
-                }
-                audit::written(self.acting.as_ref());
-                Ok(value)
-            }
-            Err(error) => {
+        let value = within(connection, |connection| {
+            let (events, audits) = (Vec::new(), Vec::new());
+            Transaction { connection, key: &self.key, now, events, audits, about: None }.run(change, entry.as_mut())
+        })?;
+        audit::written(self.acting.as_ref());
+        Ok(value)
+    }
+}
+
+/// Runs `change` in one transaction that may write. An error takes everything back.
+pub(crate) fn within<T>(
+    connection: &mut AnyConnection,
+    change: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    type Manager = <AnyConnection as Connection>::TransactionManager;
+    match connection {
+        // A reader that becomes a writer can't wait for the lock, so take it at the start (sqlite.org/lang_transaction.html).
+        AnyConnection::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?,
+        AnyConnection::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres)?,
+    }
+    match change(connection) {
+        Ok(value) => {
+            if let Err(error) = Manager::commit_transaction(connection) {
                 roll_back(connection);
-                Err(error)
+                return Err(error.into());
             }
+            Ok(value)
+        }
+        Err(error) => {
+            roll_back(connection);
+            Err(error)
         }
     }
 }

@@ -199,7 +199,7 @@ impl Store {
                 upkeep::table.find(&id).select(upkeep::retained_at).first(connection).optional()?;
             let used: Vec<Option<String>> = jobs::table
                 .filter(jobs::datastore_id.eq(&id))
-                .filter(condition::changing())
+                .filter(condition::using_backup())
                 .filter(jobs::kind.ne(JobKind::Delete.as_str()))
                 .select(jobs::backup_id)
                 .load(connection)?;

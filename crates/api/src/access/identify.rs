@@ -61,7 +61,7 @@ pub(crate) async fn identify(
     if gate != Gate::Public {
         match admit(&state, &request, gate).await {
             Ok(caller) => {
-                request_context::set_actor(caller.actor());
+                request_context::set_actor(caller.actor(), caller.user_id());
                 request.extensions_mut().insert(Arc::new(caller));
             }
             Err(problem) => {
@@ -79,7 +79,7 @@ async fn admit(state: &State, request: &ServiceRequest, gate: Gate) -> Result<Ca
     let is_worker = matches!(caller.kind, CallerKind::Worker { .. });
     match gate {
         Gate::Others if is_worker => {
-            request_context::set_actor(caller.actor());
+            request_context::set_actor(caller.actor(), caller.user_id());
             Err(ApiProblem::new(ErrorCode::Forbidden, "A worker's token is good for the worker protocol only."))
         }
         _ => Ok(caller),

@@ -21,7 +21,7 @@ pub(crate) async fn open_session(
     request: &HttpRequest,
     user: &User,
 ) -> Result<(Cookie<'static>, User), ApiProblem> {
-    request_context::set_actor(Actor::known(ActorKind::User, user.id, &user.username));
+    request_context::set_actor(Actor::known(ActorKind::User, user.id, &user.username), Some(user.id));
     let connection = Connection::of(request);
     let address = connection.client.to_string();
     let agent = request.headers().get(USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned);

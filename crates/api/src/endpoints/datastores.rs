@@ -297,6 +297,7 @@ fn changes_connection(change: &DatastorePatch) -> bool {
         worker,
         storage_id: _,
         project_id: _,
+        restore_guard: _,
     } = change;
     host.is_some()
         || port.is_some()

@@ -118,7 +118,7 @@ pub(crate) async fn auth_oidc_callback(
             return Ok(failed(ErrorCode::IdentityProviderFailed));
         }
     };
-    request_context::set_actor(Actor::named(ActorKind::Anonymous, &identity.username));
+    request_context::set_actor(Actor::named(ActorKind::Anonymous, &identity.username), None);
     Ok(match enter(&state, &request, provider, identity).await {
         Ok(session) => go(&pending.return_to, &[Pending::cookie_gone(), session]),
         Err(problem) => {

@@ -5,8 +5,11 @@ use std::time::Duration;
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, get, post};
 use domain::access::Permission;
+use domain::approval::MAX_NOTE_CHARS;
 use domain::restore::{RestoreStatus, RestoreTarget};
-use domain::{Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
+use domain::{
+    ApprovalDecision, Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan,
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -16,9 +19,9 @@ use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::paging::page_of;
 use crate::problem::ApiProblem;
-use crate::restore_refusal;
 use crate::state::{State, now};
 use crate::waiting::answer_of;
+use crate::{request_context, restore_refusal};
 
 /// How long a request waits for a worker's plan.
 const PLAN_LIMIT: Duration = Duration::from_secs(30);
@@ -88,7 +91,8 @@ pub(crate) async fn backup_restore_plan(
 
 /// Restore a backup
 ///
-/// Answers at once; the restore's `status`, `phase` and `progress` then change. Refusals come in this order, each before
+/// Answers at once; the restore's `status`, `phase` and `progress` then change. Where the datastore has a restore guard, it
+/// waits for a second person's approval first, its `approval`. Refusals come in this order, each before
 /// anything is touched: the backup, the stop, the target, the confirmation, the server, other jobs.
 #[utoipa::path(
     tag = "restores",
@@ -123,8 +127,12 @@ pub(crate) async fn backup_restore(
         let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
         let facts = state.read(move |store| store.recovery_facts(datastore_id)).await?;
         let stop = restore_refusal::check(&backup, &datastore, &value, &facts, now())?;
-        let request =
-            store::RestoreRequest { target: value.target, stop, restore_configuration: value.restore_configuration };
+        let request = store::RestoreRequest {
+            target: value.target,
+            stop,
+            restore_configuration: value.restore_configuration,
+            requested_by: request_context::requester(),
+        };
         let restore = state.change(move |store| store.restore_create(id, &request, now())).await?;
         Answer::accepted(format!("/api/v1/restores/{}", restore.id), &restore)
     })
@@ -204,6 +212,63 @@ pub(crate) async fn restore_cancel(
         store.restore_get(id)
     };
     Ok(Json(state.change(cancel).await?))
+}
+
+/// Approve a restore that waits for a second person
+///
+/// The restore then begins like any other: its plan is checked again. Whoever asked for it can't approve it, with a token
+/// neither.
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The restore's id")),
+    request_body = ApprovalDecision,
+    responses(
+        (status = 200, description = "The restore, waiting for a worker", body = Restore),
+        (status = 409, description = "`own_request`; `conflict`: it waits for no decision; `datastore_busy`, `backup_not_restorable`: the request stays open", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/restores/{id}/approve")]
+pub(crate) async fn restore_approve(
+    _: Allowed<operation::RestoreApprove>,
+    state: State,
+    id: Id,
+    body: Body<ApprovalDecision>,
+) -> Result<Json<Restore>, ApiProblem> {
+    let (id, note, by) = (id.into_inner(), note_of(body.value)?, request_context::requester());
+    Ok(Json(state.change(move |store| store.restore_approve(id, &by, note.as_deref(), now())).await?))
+}
+
+/// Refuse a restore that waits for a second person
+///
+/// It ends as cancelled; nothing was touched.
+#[utoipa::path(
+    tag = "restores",
+    params(("id" = Uuid, Path, description = "The restore's id")),
+    request_body = ApprovalDecision,
+    responses(
+        (status = 200, description = "The restore", body = Restore),
+        (status = 409, description = "`own_request`: cancel it instead; `conflict`: it waits for no decision", body = Problem, content_type = "application/problem+json")
+    )
+)]
+#[post("/restores/{id}/refuse")]
+pub(crate) async fn restore_refuse(
+    _: Allowed<operation::RestoreRefuse>,
+    state: State,
+    id: Id,
+    body: Body<ApprovalDecision>,
+) -> Result<Json<Restore>, ApiProblem> {
+    let (id, note, by) = (id.into_inner(), note_of(body.value)?, request_context::requester());
+    Ok(Json(state.change(move |store| store.restore_refuse(id, &by, note.as_deref(), now())).await?))
+}
+
+/// The note, without blanks around it; none when nothing is left.
+fn note_of(decision: ApprovalDecision) -> Result<Option<String>, ApiProblem> {
+    let note = decision.note.map(|note| note.trim().to_owned()).filter(|note| !note.is_empty());
+    if note.as_ref().is_some_and(|note| note.chars().count() > MAX_NOTE_CHARS || note.contains('\0')) {
+        let detail = format!("must be at most {MAX_NOTE_CHARS} characters, none of them NUL");
+        return Err(ApiProblem::invalid_field("/note", detail));
+    }
+    Ok(note)
 }
 
 /// Put back the data that a restore replaced

@@ -6,6 +6,8 @@ mod control_database;
 mod conventions;
 mod datastores;
 mod events;
+mod guard;
+mod guard_people;
 mod limits;
 mod matrix;
 mod network;

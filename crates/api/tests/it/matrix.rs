@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{EdgeLimits, EdgeSettings};
 use chrono::{TimeDelta, Utc};
 use domain::access::{Grant, Role};
+use domain::approval::Requester;
 use domain::assignment::{Outcome, ResultReport, TaskResult};
-use domain::{BackupType, Engine, Method, RestoreTarget};
+use domain::{Actor, BackupType, Engine, Method, RestoreTarget};
 use serde_json::{Value, json};
 use store::{RestoreRequest, Store};
 use uuid::Uuid;
@@ -183,7 +184,9 @@ impl Things {
         store.datastore_record_inspection(datastore, &healthy(Engine::Postgresql), long_ago).unwrap();
         let backup = store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, long_ago).unwrap();
         finish(&store, long_ago);
-        let request = RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };
+        let requested_by = Requester { actor: Actor::unclaimed(), person: None };
+        let request =
+            RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false, requested_by };
         let restore = store.restore_create(backup.id, &request, long_ago).unwrap();
         finish(&store, long_ago);
         let recurrence = json!({"recurrence": "TZ=UTC 0 4 * * *"});

@@ -3,13 +3,16 @@
 
 mod access;
 mod architecture;
+mod audit;
 mod bad_input;
 mod by_hand;
 mod chains;
 mod command_line;
+mod core_dumps;
 mod damage;
 mod disk_full;
 mod encrypted;
+mod keys;
 mod kill_sweep;
 mod main_job;
 mod outside;

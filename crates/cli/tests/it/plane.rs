@@ -71,12 +71,27 @@ impl Plane {
         Self::start_with(&[])
     }
 
+    /// Starts one that logs much into a file.
+    pub fn start_logging(level: &str, log: std::fs::File) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
+        let mut command = Self::command(directory.path());
+        command.env("HOLDFAST_LOG", level).stderr(log);
+        let (process, client) = Self::started(command);
+        Self { process, client, directory, postgresql_directory: None }
+    }
+
     /// Starts one with further options.
     pub fn start_with(options: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
         let (process, client) = Self::spawn(directory.path(), options);
         Self { process, client, directory, postgresql_directory: None }
+    }
+
+    /// The control plane's process.
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Kills the control plane.
@@ -99,13 +114,22 @@ impl Plane {
     }
 
     fn spawn(directory: &Path, options: &[&str]) -> (Process, Client) {
+        let mut command = Self::command(directory);
+        command.args(options);
+        Self::started(command)
+    }
+
+    fn command(directory: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
         command
             .args(["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(directory)
-            .args(options)
             .env("HOLDFAST_LOG", "warn")
             .stdout(Stdio::piped());
+        command
+    }
+
+    fn started(command: Command) -> (Process, Client) {
         let mut process = Process::spawn(command);
         let stdout = process.0.stdout.take().expect("stdout is piped");
         let line = BufReader::new(stdout).lines().next().expect("a line").expect("text");
@@ -282,6 +306,15 @@ impl Plane {
     /// The folder of a backup in the storage.
     pub fn folder(&self, backup: &Backup) -> PathBuf {
         self.storage().join(domain::manifest::backup_folder(backup.datastore_id, backup.id))
+    }
+}
+
+/// Waits until a worker asks for jobs.
+pub async fn wait_for_worker(plane: &Plane) {
+    let deadline = Instant::now() + PATIENCE;
+    while plane.client.worker_list().await.is_ok_and(|page| !page.items.iter().any(|worker| worker.online)) {
+        assert!(Instant::now() < deadline, "no worker came");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 

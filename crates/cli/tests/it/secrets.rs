@@ -1,54 +1,238 @@
-//! No secret in arguments, logs, rows, answers or stored files, while everything runs. // F-80, F-81, I9
+//! No secret in arguments, logs, rows, answers, events or stored files, while everything runs. // F-80, F-81, I9
+//!
+//! Each secret that Holdfast is given or makes is planted and looked for everywhere: a new kind of secret is one line more in
+//! [`Planted`].
 
 use std::fs;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::plane::{Plane, files_below};
+use domain::{DatastoreCreate, Secret, StorageConfig, StorageCreate, StoragePatch};
+
+use crate::plane::{Plane, Process, files_below};
 use crate::servers;
 
-/// Parts of the password that survive any quoting of it.
-const CANARY: &str = "d$(x)";
+/// A part of the password that survives any quoting of it.
+const PASSWORD: &str = "d$(x)";
+const S3_SECRET: &str = "canary-s3-secret-5Jt";
+const NEW_S3_SECRET: &str = "canary-s3-secret-9Kw";
+const DRAFT_PASSWORD: &str = "canary-draft-password-2Qx";
+/// Stands in the log and the answers: what shows that the search finds what is there.
+const VISIBLE: &str = "canary-visible-name-7Ry";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn f80_f81_the_password_is_nowhere_to_be_seen() {
-    assert!(testkit::BACKUP_PASSWORD.contains(CANARY));
-    let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let done = Arc::new(AtomicBool::new(false));
-    let watcher = std::thread::spawn({
-        let (seen, done) = (Arc::clone(&seen), Arc::clone(&done));
-        move || {
-            while !done.load(Ordering::Relaxed) {
-                for entry in fs::read_dir("/proc").expect("proc").flatten() {
-                    let command_line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
-                    if String::from_utf8_lossy(&command_line).contains(CANARY) {
-                        seen.lock().expect("unpoisoned").push(String::from_utf8_lossy(&command_line).into_owned());
+/// The secrets, and where each may lie: the files that are there to hold it.
+struct Planted(Vec<(&'static str, Vec<u8>, Vec<PathBuf>)>);
+
+impl Planted {
+    fn of(plane: &Plane) -> Self {
+        let file = |name: &str| plane.directory.path().join(name);
+        let read = |name: &str| fs::read(file(name)).expect("the file");
+        let key = read("master.key");
+        Self(vec![
+            ("the database's password", PASSWORD.into(), vec![]),
+            ("the password of a draft", DRAFT_PASSWORD.into(), vec![]),
+            ("the secret of a bucket", S3_SECRET.into(), vec![]),
+            ("the new secret of a bucket", NEW_S3_SECRET.into(), vec![]),
+            ("the worker's token", read("worker.token"), vec![file("worker.token")]),
+            ("the master key", key.clone(), vec![file("master.key")]),
+            ("the master key in digits", hex(&key), vec![]),
+        ])
+    }
+
+    /// Which of them the bytes hold.
+    fn found_in(&self, bytes: &[u8]) -> Vec<&'static str> {
+        self.0.iter().filter(|(_, secret, _)| holds(bytes, secret)).map(|(name, _, _)| *name).collect()
+    }
+}
+
+fn holds(bytes: &[u8], needle: &[u8]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}
+
+fn hex(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()
+}
+
+/// Watches the arguments of every process of the machine until it is dropped.
+struct Watcher {
+    done: Arc<AtomicBool>,
+    seen: Arc<Mutex<Vec<u8>>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Watcher {
+    fn start() -> Self {
+        let (done, seen) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(Vec::new())));
+        let thread = std::thread::spawn({
+            let (done, seen) = (Arc::clone(&done), Arc::clone(&seen));
+            let mut known = std::collections::HashSet::new();
+            move || {
+                while !done.load(Ordering::Relaxed) {
+                    for entry in fs::read_dir("/proc").expect("proc").flatten() {
+                        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                        if !line.is_empty() && known.insert(line.clone()) {
+                            seen.lock().expect("unpoisoned").extend(line);
+                        }
                     }
                 }
             }
+        });
+        Self { done, seen, thread: Some(thread) }
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.done.store(true, Ordering::Relaxed);
+        self.thread.take().expect("it runs").join().expect("the watcher ends");
+        std::mem::take(&mut self.seen.lock().expect("unpoisoned"))
+    }
+}
+
+/// Everything that the API answers with `GET`, for each thing that there is.
+async fn all_answers(plane: &Plane) -> Vec<u8> {
+    let http = reqwest::Client::new();
+    let base = plane.client.base();
+    let get = async |path: &str| {
+        let answer = http.get(format!("{base}{path}")).send().await.expect("an answer");
+        answer.bytes().await.expect("a body").to_vec()
+    };
+    let mut answers = Vec::new();
+    let mut paths = ["datastores", "storages", "jobs", "workers", "audit-events", "audit-events/export?format=csv"]
+        .map(|name| format!("/api/v1/{name}"))
+        .to_vec();
+    for name in ["datastores", "jobs"] {
+        let page: serde_json::Value = serde_json::from_slice(&get(&format!("/api/v1/{name}")).await).expect("JSON");
+        for item in page["items"].as_array().expect("items") {
+            let id = item["id"].as_str().expect("an id");
+            let below: &[&str] = match name {
+                "jobs" => &["", "/log"],
+                _ => &[
+                    "",
+                    "/backups",
+                    "/restores",
+                    "/schedules",
+                    "/backup-settings",
+                    "/retention-plan",
+                    "/recovery-window",
+                ],
+            };
+            paths.extend(below.iter().map(|rest| format!("/api/v1/{name}/{id}{rest}")));
         }
+    }
+    paths.extend(["/metrics", "/openapi.json"].map(str::to_owned));
+    for path in paths {
+        answers.extend(get(&path).await);
+    }
+    answers
+}
+
+/// The service and a worker, each with all that it logs in a file.
+fn start(logs: &tempfile::TempDir) -> (Plane, Process) {
+    let log = |name: &str| fs::File::create(logs.path().join(name)).expect("a log");
+    let plane = Plane::start_logging("trace", log("service.log"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
+    command.args(&plane.worker_command()[1..]).env("HOLDFAST_LOG", "trace").stdout(Stdio::null());
+    let worker = Process::spawn({
+        command.stderr(log("worker.log"));
+        command
     });
-    let (plane, _worker) = Plane::with_worker();
-    let mut answers = String::new();
-    for server in servers::all() {
+    (plane, worker)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f80_f81_no_secret_is_to_be_seen_anywhere() {
+    assert!(testkit::BACKUP_PASSWORD.contains(PASSWORD));
+    let logs = tempfile::tempdir().expect("a directory");
+    let watcher = Watcher::start();
+    let (plane, worker) = start(&logs);
+    let planted = Planted::of(&plane);
+    let events = follow(&plane);
+    let servers = servers::all();
+    let draft = |name: &str| DatastoreCreate {
+        name: name.to_owned(),
+        password: Some(Secret::new(DRAFT_PASSWORD)),
+        port: Some(1),
+        ..servers[0].registration()
+    };
+    crate::plane::wait_for_worker(&plane).await;
+    plane.client.datastore_test_draft(&draft("draft")).await.expect("tested, and not reached");
+    plane.client.datastore_create(&draft(VISIBLE)).await.expect("registered, and not reached");
+    keep_a_bucket(&plane, servers[0].as_ref()).await;
+    let mut answers = Vec::new();
+    for server in &servers {
         server.write(1, 100);
         let registration =
-            domain::DatastoreCreate { name: format!("{} {}", server.name(), server.port()), ..server.registration() };
+            DatastoreCreate { name: format!("{} {}", server.name(), server.port()), ..server.registration() };
         let datastore = plane.client.datastore_create(&registration).await.expect("registered");
         let backup = plane.back_up(datastore.id).await;
         let restore = plane.restore(backup.id, &datastore.name).await;
-        answers.push_str(&serde_json::to_string(&datastore).expect("JSON"));
-        answers.push_str(&serde_json::to_string(&backup).expect("JSON"));
-        answers.push_str(&plane.log_of(backup.job_id).await);
-        answers.push_str(&plane.log_of(restore.job_id).await);
+        answers.extend(serde_json::to_vec(&datastore).expect("JSON"));
+        answers.extend(plane.log_of(restore.job_id).await.into_bytes());
     }
-    done.store(true, Ordering::Relaxed);
-    watcher.join().expect("the watcher ends");
-    assert_eq!(*seen.lock().expect("unpoisoned"), Vec::<String>::new(), "in a command line");
-    assert!(!answers.contains(CANARY), "in an answer or a log");
+    answers.extend(all_answers(&plane).await);
+    let events = events.lock().expect("unpoisoned").clone();
+    let arguments = watcher.end();
+    drop(worker);
+
+    assert!(holds(&answers, VISIBLE.as_bytes()), "what is there is found");
+    assert!(holds(&events, b"event: backup"), "events came");
+    assert!(holds(&arguments, b"--token-file"), "arguments were seen");
+    for (where_to, bytes) in [("an answer", &answers), ("an event", &events), ("a process's arguments", &arguments)] {
+        assert_eq!(planted.found_in(bytes), Vec::<&str>::new(), "in {where_to}");
+    }
+    for path in files_below(logs.path()) {
+        let log = fs::read(&path).expect("the log");
+        assert!(log.len() > 1000, "{} holds something", path.display());
+        assert_eq!(planted.found_in(&log), Vec::<&str>::new(), "in {}", path.display());
+    }
+    let mut found_visible = false;
     for path in files_below(plane.directory.path()) {
         let bytes = fs::read(&path).unwrap_or_default();
-        let found = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
-        assert!(!found, "in {}", path.display());
+        found_visible |= holds(&bytes, VISIBLE.as_bytes());
+        for (name, secret, places) in &planted.0 {
+            assert!(places.contains(&path) || !holds(&bytes, secret), "{name} in {}", path.display());
+        }
     }
+    assert!(found_visible, "the rows were searched");
+}
+
+/// A bucket that is not there: its secret is made, changed, and used in vain.
+async fn keep_a_bucket(plane: &Plane, server: &dyn servers::TestServer) {
+    let config = StorageConfig::S3 {
+        bucket: "holdfast".into(),
+        region: None,
+        endpoint: Some("http://127.0.0.1:9".into()),
+        prefix: None,
+        access_key_id: "AKIAEXAMPLE".into(),
+    };
+    let create = StorageCreate { name: "bucket".into(), config, secret_access_key: Some(Secret::new(S3_SECRET)) };
+    let storage = plane.client.storage_create(&create).await.expect("it is added");
+    let patch = StoragePatch { secret_access_key: Some(Secret::new(NEW_S3_SECRET)), ..StoragePatch::default() };
+    plane.client.storage_patch(storage.id, &patch).await.expect("it is changed");
+    let registration =
+        DatastoreCreate { name: "to the bucket".into(), storage_id: Some(storage.id), ..server.registration() };
+    let datastore = plane.client.datastore_create(&registration).await.expect("registered");
+    let backup = plane.start_backup(datastore.id).await;
+    let ended = plane.backup_end(backup.id).await;
+    assert_eq!(ended.status, domain::JobStatus::Failed, "nobody answers for the bucket");
+}
+
+/// All that the event stream says, from now on.
+fn follow(plane: &Plane) -> Arc<Mutex<Vec<u8>>> {
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let (url, into) = (format!("{}/api/v1/events", plane.client.base()), Arc::clone(&heard));
+    tokio::spawn(async move {
+        let mut stream = reqwest::Client::new().get(url).send().await.expect("the stream");
+        while let Ok(Some(chunk)) = stream.chunk().await {
+            into.lock().expect("unpoisoned").extend_from_slice(&chunk);
+        }
+    });
+    heard
+}
+
+#[test]
+fn a_search_finds_what_is_there() {
+    assert!(holds(b"xxcanaryxx", b"canary") && !holds(b"xxcanarxx", b"canary") && !holds(b"", b"canary"));
+    assert_eq!(hex(&[0, 171]), b"00ab");
 }

@@ -15,7 +15,8 @@ use crate::{Store, StoreError};
 const SECRET_BYTES: usize = 20;
 const RECOVERY_CODES: usize = 10;
 
-fn place(user: &str) -> String {
+/// Where it is sealed.
+pub(crate) fn place(user: &str) -> String {
     format!("users.totp:{user}")
 }
 
@@ -51,7 +52,7 @@ impl Store {
     pub fn user_totp_secret(&self, id: Uuid) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|connection| {
             let row = find(connection, &id.to_string())?;
-            row.totp_sealed.as_deref().map(|sealed| self.key.open(&place(&row.id), sealed)).transpose()
+            row.totp_sealed.as_deref().map(|sealed| self.key.open_sealed(&place(&row.id), sealed)).transpose()
         })
     }
 

@@ -40,7 +40,7 @@ fn next_number(transaction: &mut Transaction<'_>) -> Result<i64, StoreError> {
 fn using(transaction: &mut Transaction<'_>, backup: &str) -> Result<Option<JobRow>, StoreError> {
     Ok(jobs::table
         .filter(jobs::backup_id.eq(backup))
-        .filter(condition::changing())
+        .filter(condition::using_backup())
         .first(transaction.connection)
         .optional()?)
 }

@@ -9,7 +9,7 @@ use crate::StoreError;
 use crate::columns::{from_json, optional_uuid, time, uuid, word};
 use crate::connection::AnyConnection;
 use crate::datastores::overview::overviews;
-use crate::master_key::MasterKey;
+use crate::keys::Keys;
 use crate::schema::datastores;
 use crate::transaction::Transaction;
 
@@ -41,6 +41,7 @@ pub struct DatastoreRow {
     pub updated_at: i64,
     pub log_branch: String,
     pub project_id: Option<String>,
+    pub restore_guard: bool,
 }
 
 /// Where a datastore's password is sealed.
@@ -95,6 +96,7 @@ impl DatastoreRow {
             data_size_bytes: self.data_size_bytes.and_then(|bytes| u64::try_from(bytes).ok()),
             created_at: time(self.created_at),
             updated_at: time(self.updated_at),
+            restore_guard: self.restore_guard,
             name: self.name,
             engine_version: self.engine_version,
             host: self.host,
@@ -107,7 +109,7 @@ impl DatastoreRow {
     }
 
     /// All that a worker needs to reach the server.
-    pub fn access(self, key: &MasterKey) -> Result<DatastoreAccess, StoreError> {
+    pub fn access(self, key: &Keys) -> Result<DatastoreAccess, StoreError> {
         Ok(DatastoreAccess {
             id: uuid("datastores.id", &self.id)?,
             engine: word("datastores.engine", &self.engine)?,

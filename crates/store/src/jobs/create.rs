@@ -55,6 +55,15 @@ pub fn insert(transaction: &mut Transaction<'_>, new: NewJob<'_>) -> Result<JobR
     insert_prepared(transaction, new, |_, _| Ok(()))
 }
 
+/// Adds a job that nobody may claim until a person approves it. It excludes no other meanwhile.
+pub fn insert_awaiting_approval(transaction: &mut Transaction<'_>, new: NewJob<'_>) -> Result<JobRow, StoreError> {
+    write(transaction, new, |_, row| {
+        row.exclusive = false;
+        row.awaiting_approval = true;
+        Ok(())
+    })
+}
+
 fn insert_prepared(
     transaction: &mut Transaction<'_>,
     new: NewJob<'_>,
@@ -63,6 +72,14 @@ fn insert_prepared(
     if let (true, Some(datastore)) = (new.kind.is_exclusive(), new.datastore) {
         refuse_busy(transaction.connection, &datastore.id)?;
     }
+    write(transaction, new, prepare)
+}
+
+fn write(
+    transaction: &mut Transaction<'_>,
+    new: NewJob<'_>,
+    prepare: impl FnOnce(&Transaction<'_>, &mut JobRow) -> Result<(), StoreError>,
+) -> Result<JobRow, StoreError> {
     let state = JobState::new();
     let mut row = JobRow {
         id: new_id(transaction.now).to_string(),
@@ -90,6 +107,7 @@ fn insert_prepared(
         created_at: micros(transaction.now),
         started_at: None,
         ended_at: None,
+        awaiting_approval: false,
     };
     prepare(transaction, &mut row)?;
     diesel::insert_into(jobs::table).values(&row).execute(transaction.connection)?;

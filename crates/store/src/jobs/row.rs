@@ -41,6 +41,7 @@ pub struct JobRow {
     pub created_at: i64,
     pub started_at: Option<i64>,
     pub ended_at: Option<i64>,
+    pub awaiting_approval: bool,
 }
 
 impl JobRow {
@@ -115,6 +116,7 @@ impl JobRow {
             status: word("jobs.status", &self.status)?,
             attempt: self.attempt,
             cancel_requested: self.cancel_requested,
+            awaiting_approval: self.awaiting_approval && self.status == domain::JobStatus::Pending.as_str(),
             progress: self.progress.as_deref().map(|text| from_json("jobs.progress", text)).transpose()?,
             steps: self.steps()?,
             error: error(self.error_code.as_deref(), self.error_detail.as_deref())?,

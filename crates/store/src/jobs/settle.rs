@@ -90,7 +90,12 @@ pub fn settle(
         }
         JobKind::Verify => settle_verification(transaction, &job, ending)?,
         JobKind::Delete => settle_deletion(transaction, &job, after.status, had_run)?,
-        JobKind::Restore => settle_restore(transaction, &job, after.status, ending.result())?,
+        JobKind::Restore => {
+            settle_restore(transaction, &job, after.status, ending.result())?;
+            if after.status == JobStatus::Cancelled {
+                restores::guard::withdraw(transaction, &job)?;
+            }
+        }
         JobKind::Undo => settle_undo(transaction, &job, after.status)?,
         JobKind::Inspect => {
             if let (Some(TaskResult::Inspect { inspection }), Some(datastore)) = (ending.result(), &job.datastore_id) {

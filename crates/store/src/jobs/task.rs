@@ -125,7 +125,7 @@ fn inspected(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Datastor
 /// What was sealed in the job, if anything.
 fn input<T: DeserializeOwned>(transaction: &Transaction<'_>, job: &JobRow) -> Result<Option<T>, StoreError> {
     let Some(sealed) = &job.input_sealed else { return Ok(None) };
-    let bytes = transaction.key.open(&input_place(&job.id), sealed)?;
+    let bytes = transaction.key.open_sealed(&input_place(&job.id), sealed)?;
     from_json("jobs.input", std::str::from_utf8(&bytes).unwrap_or_default())
         .map(Some)
         // The text itself must not get into an error. // F-81

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use domain::approval::{ApprovalState, Requester};
 use domain::{Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget, Subject, SubjectKind};
 use uuid::Uuid;
 
@@ -10,8 +11,8 @@ use crate::backups::row as backup_row;
 use crate::columns::{micros, new_id, to_json, uuid};
 use crate::connection::AnyConnection;
 use crate::datastores::row as datastore_row;
-use crate::jobs::create::{NewJob, insert};
-use crate::restores::{RestoreRow, find};
+use crate::jobs::create::{NewJob, insert, insert_awaiting_approval};
+use crate::restores::{RestoreRow, find, guard};
 use crate::schema::{backups, restores};
 use crate::{Store, StoreError};
 
@@ -23,10 +24,13 @@ pub struct RestoreRequest {
     pub stop: Option<RecoveryStop>,
     /// Take the configuration files inside the data directory from the backup too.
     pub restore_configuration: bool,
+    /// Who asks: nobody else but a second person approves it, where the datastore has a guard.
+    pub requested_by: Requester,
 }
 
 impl Store {
-    /// Adds a restore of a backup and the job that does it.
+    /// Adds a restore of a backup and the job that does it. Where the datastore has a restore guard, the job waits for a second
+    /// person first.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::BackupNotRestorable`], [`StoreError::Busy`].
@@ -53,7 +57,15 @@ impl Store {
                 backup_number: Some(backup.number),
                 restore_id: Some(id.clone()),
             };
-            let job = insert(transaction, new)?;
+            let is_guarded = datastore.restore_guard && request.target == RestoreTarget::InPlace;
+            let approval = is_guarded.then(|| ApprovalState::requested(request.requested_by.clone(), now));
+            let columns = guard::columns(approval.as_ref())?;
+            let job = if is_guarded {
+                guard::refuse_second_request(transaction.connection, &datastore.id)?;
+                insert_awaiting_approval(transaction, new)?
+            } else {
+                insert(transaction, new)?
+            };
             let row = RestoreRow {
                 id,
                 datastore_id: datastore.id,
@@ -75,6 +87,8 @@ impl Store {
                 reached_position: None,
                 reached_at: None,
                 replaced_branch: None,
+                approval: columns.approval,
+                approval_open_until: columns.open_until,
             };
             diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
             transaction.about(Subject::of(SubjectKind::Restore, Some(uuid("restores.id", &row.id)?)));

@@ -74,7 +74,7 @@ on_both! {
         let request = store::RestoreRequest {
             target: domain::RestoreTarget::InPlace,
             stop: None,
-            restore_configuration: false,
+            restore_configuration: false, requested_by: crate::fixture::requester()
         };
         let refused = fixture.store.restore_create(backup.id, &request, after(24)).unwrap_err();
         assert_eq!(refused.code(), ErrorCode::BackupNotRestorable);

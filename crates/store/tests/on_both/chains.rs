@@ -46,7 +46,12 @@ fn fail(fixture: &Fixture, at: i64) {
 
 /// Starts a restore that fails in a phase, after so many attempts that were given back.
 fn failed_restore(fixture: &Fixture, backup: Uuid, phase: &str, given_back: i32, at: i64) {
-    let request = RestoreRequest { target: domain::RestoreTarget::InPlace, stop: None, restore_configuration: false };
+    let request = RestoreRequest {
+        target: domain::RestoreTarget::InPlace,
+        stop: None,
+        restore_configuration: false,
+        requested_by: crate::fixture::requester(),
+    };
     fixture.store.restore_create(backup, &request, after(at)).unwrap();
     for _ in 0..given_back {
         let assignment = fixture.claim(after(at));

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, TimeZone, Utc};
+use domain::approval::Requester;
 use domain::assignment::{Assignment, BackupSummary, Heartbeat, Outcome, ResultReport, TaskResult};
 use domain::job::LEASE_SECONDS;
 use domain::worker::WorkerIdentity;
 use domain::{
-    Backup, BackupType, Capabilities, Datastore, DatastoreCreate, DatastoreStatus, Engine, Inspection, Method, Restore,
-    RestoreTarget, Secret, Storage,
+    Actor, Backup, BackupType, Capabilities, Datastore, DatastoreCreate, DatastoreStatus, Engine, Inspection, Method,
+    Restore, RestoreTarget, Secret, Storage,
 };
 use store::{MasterKey, RestoreRequest, Store};
 use tempfile::TempDir;
@@ -68,6 +69,11 @@ pub fn summary(size_bytes: u64) -> BackupSummary {
         log_point: None,
         encrypted: false,
     }
+}
+
+/// Somebody on this machine, before anybody can sign in.
+pub fn requester() -> Requester {
+    Requester { actor: Actor::unclaimed(), person: None }
 }
 
 pub fn completed(attempt: i32, result: TaskResult) -> ResultReport {
@@ -152,7 +158,12 @@ impl Fixture {
     }
 
     pub fn restore(&self, backup: Uuid, at: DateTime<Utc>) -> Restore {
-        let request = RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false };
+        let request = RestoreRequest {
+            target: RestoreTarget::InPlace,
+            stop: None,
+            restore_configuration: false,
+            requested_by: crate::fixture::requester(),
+        };
         self.store.restore_create(backup, &request, at).unwrap()
     }
 

@@ -113,8 +113,12 @@ impl Run<'_> {
                 allowed(store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, self.now));
             }
             Step::Restore(which) => {
-                let request =
-                    RestoreRequest { target: domain::RestoreTarget::InPlace, stop: None, restore_configuration: false };
+                let request = RestoreRequest {
+                    target: domain::RestoreTarget::InPlace,
+                    stop: None,
+                    restore_configuration: false,
+                    requested_by: crate::fixture::requester(),
+                };
                 if let Some(backup) = pick(&self.all_backups(), *which) {
                     allowed(store.restore_create(backup.id, &request, self.now));
                 }

@@ -33,7 +33,7 @@ on_both! {
         let request = store::RestoreRequest {
             target: domain::RestoreTarget::InPlace,
             stop: None,
-            restore_configuration: false,
+            restore_configuration: false, requested_by: crate::fixture::requester()
         };
         busy(fixture.store.restore_create(good.id, &request, now()).map(|_| ()));
         busy(fixture.store.backup_verify_start(good.id, now()).map(|_| ()));

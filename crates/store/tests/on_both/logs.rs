@@ -72,7 +72,12 @@ fn backup(fixture: &Fixture, datastore: &Datastore) -> Backup {
 }
 
 fn order(stop: RecoveryStop) -> RestoreRequest {
-    RestoreRequest { target: RestoreTarget::InPlace, stop: Some(stop), restore_configuration: false }
+    RestoreRequest {
+        target: RestoreTarget::InPlace,
+        stop: Some(stop),
+        restore_configuration: false,
+        requested_by: crate::fixture::requester(),
+    }
 }
 
 on_both! {

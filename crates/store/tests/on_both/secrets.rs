@@ -158,3 +158,5 @@ fn f81_a_key_does_not_print() {
     let key = MasterKey::load_or_create(&directory.path().join("master.key")).unwrap();
     assert_eq!(format!("{key:?}"), "MasterKey(redacted)");
 }
+
+static_assertions::assert_not_impl_any!(MasterKey: std::fmt::Display, serde::Serialize);
