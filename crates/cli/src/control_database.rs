@@ -29,17 +29,15 @@ pub struct ControlDatabase {
 }
 
 impl ControlDatabaseArguments {
-    /// Opens it. A service may be running on it. A wrong path is not answered with a new, empty database.
+    /// Opens it; a service may be running on it. A wrong path is not answered with a new, empty database.
     pub fn open(self) -> Result<Store, Failure> {
         let database = self.locate()?;
-        if !database.key_file.path().exists() {
-            return Err(Failure::configuration(
-                format!("There is no master key at {}.", database.key_file.path().display()),
+        Store::open_existing(&database.url, &database.key_file).map_err(|error| {
+            Failure::configuration(
+                format!("Could not open the control database: {:#}.", anyhow::Error::from(error)),
                 "Give the --data-dir of the service, or its --database-url and --master-key-file.",
-            ));
-        }
-        Store::open_with(&database.url, &database.key_file)
-            .map_err(|error| Failure::other("opening the control database", error))
+            )
+        })
     }
 
     /// Where that is.

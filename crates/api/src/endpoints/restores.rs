@@ -265,7 +265,7 @@ pub(crate) async fn restore_approve(
 )]
 #[post("/restores/{id}/refuse")]
 pub(crate) async fn restore_refuse(
-    _: Allowed<operation::RestoreApprove>,
+    _: Allowed<operation::RestoreRefuse>,
     state: State,
     id: Id,
     body: Body<ApprovalDecision>,

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::{EdgeLimits, EdgeSettings};
 use chrono::{TimeDelta, Utc};
 use domain::access::{Grant, Role};
+use domain::approval::Requester;
 use domain::assignment::{Outcome, ResultReport, TaskResult};
-use domain::{BackupType, Engine, Method, RestoreTarget};
+use domain::{Actor, BackupType, Engine, Method, RestoreTarget};
 use serde_json::{Value, json};
 use store::{RestoreRequest, Store};
 use uuid::Uuid;
@@ -50,8 +51,6 @@ const MATRIX: &[(&str, Row)] = &[
     ("auth_oidc_start", Public),
     ("auth_oidc_callback", Public),
     ("auth_setup", Public),
-    ("oidc_start", Public),
-    ("oidc_callback", Public),
     ("auth_me", SignedIn),
     ("auth_logout", SignedIn),
     ("auth_password", Person),
@@ -185,12 +184,9 @@ impl Things {
         store.datastore_record_inspection(datastore, &healthy(Engine::Postgresql), long_ago).unwrap();
         let backup = store.backup_create(datastore, Method::PgBasebackup, BackupType::Full, long_ago).unwrap();
         finish(&store, long_ago);
-        let request = RestoreRequest {
-            target: RestoreTarget::InPlace,
-            stop: None,
-            restore_configuration: false,
-            requested_by: domain::approval::Requester { actor: domain::Actor::unclaimed(), person: None },
-        };
+        let requested_by = Requester { actor: Actor::unclaimed(), person: None };
+        let request =
+            RestoreRequest { target: RestoreTarget::InPlace, stop: None, restore_configuration: false, requested_by };
         let restore = store.restore_create(backup.id, &request, long_ago).unwrap();
         finish(&store, long_ago);
         let recurrence = json!({"recurrence": "TZ=UTC 0 4 * * *"});
