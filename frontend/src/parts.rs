@@ -1,5 +1,6 @@
 //! The pieces that pages are made of.
 
+pub mod ask;
 pub mod backup_details;
 pub mod backup_row;
 pub mod backup_settings;
@@ -16,6 +17,7 @@ pub mod engine_choice;
 pub mod engine_glyph;
 pub mod field;
 pub mod findings;
+pub mod grant_fields;
 pub mod grants;
 pub mod hold_backup;
 pub mod icon;
@@ -28,9 +30,14 @@ pub mod job_state;
 pub mod log_scan;
 pub mod log_state;
 pub mod menu;
+pub mod loading;
 pub mod more;
+pub mod new_password;
 pub mod next_runs;
+pub mod no_permission;
+pub mod once;
 pub mod problem;
+pub mod qr_code;
 pub mod restore_dialog;
 pub mod restore_plan;
 pub mod restore_row;
@@ -50,6 +57,7 @@ pub mod show;
 pub mod skeleton;
 pub mod sort_header;
 pub mod sparkline;
+pub mod table;
 pub mod time;
 pub mod timeline;
 pub mod toast_list;

@@ -38,7 +38,7 @@ pub struct PlanQuery {
 }
 
 #[derive(Serialize)]
-struct Empty {}
+pub(crate) struct Empty {}
 
 #[derive(Serialize)]
 struct LogQuery {

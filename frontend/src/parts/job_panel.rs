@@ -112,14 +112,7 @@ fn Overview(job: Fetch<Job>) -> impl IntoView {
         <Show when=move || waiting.get()>
             <p class="muted">"Waiting until a worker takes it."</p>
         </Show>
-        {move || error.get().map(|error| view! { <Problem failure=Failure {
-            title: error.code.title().into(),
-            detail: error.detail,
-            help: Some(error.code.help()),
-            code: Some(error.code),
-            request_id: None,
-            errors: Vec::new(),
-        } /> })}
+        {move || error.get().map(|error| view! { <Problem failure=Failure::from(error) /> })}
         {move || facts.get().map(|(created, started, ended, worker, attempt)| view! {
             <dl class="facts">
                 <dt>"Asked for"</dt> <dd><Time at=created /></dd>

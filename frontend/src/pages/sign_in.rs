@@ -1,0 +1,106 @@
+//! `/sign-in`: user name and password, then the second factor where there is one, or the organisation's own sign-in.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use client::contract::Login;
+use domain::{ErrorCode, format};
+use leptos::prelude::*;
+use leptos::task::spawn_local;
+
+use crate::parts::field::{FieldErrors, TextField, focus_field};
+use crate::parts::icon::Icon;
+use crate::parts::problem::Problem;
+use crate::parts::show::Show;
+use crate::router::{encode, router};
+use crate::state::clock::clock;
+use crate::state::failure::Failure;
+use crate::state::service::service;
+use crate::state::session::{RETURN_TO, session};
+use crate::state::title::use_title;
+
+#[component]
+pub fn SignInPage() -> impl IntoView {
+    use_title(|| "Sign in".to_owned());
+    let session = session();
+    let clock = clock();
+    let router = router();
+    let (username, password, code) = (RwSignal::default(), RwSignal::default(), RwSignal::<String>::default());
+    let errors = FieldErrors::new();
+    let wants_code = RwSignal::new(false);
+    let failure = RwSignal::new(None::<Failure>);
+    let sending = RwSignal::new(false);
+    let wait_until = RwSignal::new(None::<DateTime<Utc>>);
+    let waits = Memo::new(move |_| {
+        let left = (wait_until.get()? - clock.second.get()).num_milliseconds();
+        (left > 0).then(|| left.div_euclid(1000) + 1)
+    });
+    let submit = move |event: web_sys::SubmitEvent| {
+        event.prevent_default();
+        if sending.get_untracked() || waits.get_untracked().is_some() {
+            return;
+        }
+        sending.set(true);
+        failure.set(None);
+        let code = Some(code.get_untracked().trim().to_owned()).filter(|code| !code.is_empty());
+        let body =
+            Login { username: username.get_untracked(), password: password.get_untracked(), code };
+        spawn_local(async move {
+            match service().auth_login(&body).await {
+                Ok(me) => return session.entered(me),
+                Err(error) => {
+                    let error = Failure::from(error);
+                    let field = match error.code {
+                        Some(ErrorCode::SecondFactorRequired) => "/code",
+                        _ if body.code.is_some() => "/code",
+                        _ => "/password",
+                    };
+                    let wait = error.wait_seconds.and_then(|wait| TimeDelta::try_seconds(i64::try_from(wait).ok()?));
+                    if error.code == Some(ErrorCode::SecondFactorRequired) {
+                        let _ = wants_code.try_set(true);
+                    } else if let Some(wait) = wait {
+                        let _ = wait_until.try_set(Some(Utc::now() + wait));
+                    } else {
+                        let _ = failure.try_set(Some(error));
+                    }
+                    focus_field(field);
+                }
+            }
+            let _ = sending.try_set(false);
+        });
+    };
+    let refused = router.parameter_untracked("error").is_some();
+    let oidc = Memo::new(move |_| session.options.with(|options| options.as_ref()?.oidc.clone()));
+    let start = move || {
+        let back = router.parameter(RETURN_TO).unwrap_or_else(|| "/".to_owned());
+        format!("/api/v1/auth/oidc/start?{RETURN_TO}={}", encode(&back))
+    };
+    focus_field("/username");
+    view! {
+        <form class="panel section sign-in" novalidate on:submit=submit aria-labelledby="sign-in">
+            <h1 id="sign-in">"Sign in"</h1>
+            {refused.then(|| view! {
+                <div class="note bad" role="alert">
+                    <Icon name="failed" />
+                    <p class="grow">"The sign-in with your organisation did not work. Try it again, or ask an administrator: the audit log tells why."</p>
+                </div>
+            })}
+            <TextField label="User name" pointer="/username" value=username errors autocomplete="username" />
+            <TextField label="Password" pointer="/password" value=password errors kind="password" autocomplete="current-password" />
+            <Show when=move || wants_code.get()>
+                <TextField label="Code" pointer="/code" value=code errors autocomplete="one-time-code" hint="The six digits that your authenticator app shows now, or one of your recovery codes." />
+            </Show>
+            {move || failure.get().map(|failure| view! { <Problem failure /> })}
+            <div role="status">
+                {move || waits.get().map(|seconds| view! {
+                    <div class="note warn">
+                        <Icon name="waiting" />
+                        <p class="grow">
+                            "Too many attempts. Try again in " <span class="number nowrap">{format::duration(seconds as f64)}</span> "."
+                        </p>
+                    </div>
+                })}
+            </div>
+            <button type="submit" class="button primary" disabled=move || sending.get() || waits.get().is_some()>"Sign in"</button>
+            {move || oidc.get().map(|oidc| view! { <a class="button" href=start>"Sign in with " {oidc.name}</a> })}
+        </form>
+    }
+}
