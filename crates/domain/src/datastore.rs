@@ -174,12 +174,6 @@ pub struct Datastore {
     pub worker: Option<String>,
     /// Where its backups go.
     pub storage_id: Uuid,
-    /// The project that it belongs to; roles given for that project count for it.
-    #[serde(default)]
-    pub project_id: Option<Uuid>,
-    /// Whether a restore over its data waits for a second administrator.
-    #[serde(default)]
-    pub restore_guard: bool,
     pub status: DatastoreStatus,
     pub capabilities: Capabilities,
     /// What the newest test found.

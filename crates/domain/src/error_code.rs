@@ -54,12 +54,6 @@ error_codes! {
     ValidationFailed => "validation_failed", 422, Never, "Some fields are wrong", "Mend the fields listed in errors.";
     Unauthenticated => "unauthenticated", 401, AfterFix, "No valid credentials", "Send the worker's token.";
     Forbidden => "forbidden", 403, Never, "Not allowed", "Open the page from the address that the server printed.";
-    InvalidCredentials => "invalid_credentials", 401, AfterFix, "The sign-in was refused", "Check user name, password and code.";
-    SecondFactorRequired => "second_factor_required", 401, AfterFix, "A second factor is needed", "Send the code of the authenticator app, or a recovery code.";
-    TooManyRequests => "too_many_requests", 429, WithBackoff, "Too many attempts", "Wait as long as Retry-After says.";
-    LastAdministrator => "last_administrator", 409, AfterFix, "This is the last administrator", "Make somebody else an administrator of everything first.";
-    ProjectNotEmpty => "project_not_empty", 409, AfterFix, "The project still has datastores", "Move them to another project first.";
-    OwnRequest => "own_request", 409, AfterFix, "This is your own request", "Ask another administrator.";
     NotFound => "not_found", 404, Never, "Not found", "Check the id; it may have been deleted.";
     MethodNotAllowed => "method_not_allowed", 405, Never, "Method not allowed", "See the API's documentation.";
     PayloadTooLarge => "payload_too_large", 413, Never, "The body is too large", "Send less.";
