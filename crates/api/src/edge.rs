@@ -2,6 +2,8 @@
 //! counts and logs it. No answer leaves the service without passing here.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -15,6 +17,9 @@ use domain::ErrorCode;
 use futures::FutureExt;
 use uuid::Uuid;
 
+use crate::answer_headers;
+use crate::connection::Connection;
+use crate::connections::{Asking, Socket};
 use crate::problem::{ApiProblem, PROBLEM_JSON};
 use crate::request_context::{REQUEST, RequestContext};
 use crate::state::AppState;
@@ -30,7 +35,10 @@ pub(crate) async fn answer(
     let started = Instant::now();
     let _in_flight = state.metrics.begin_request();
     let method = request.method().clone();
-    let context = RequestContext { id: Uuid::now_v7().to_string(), instance: request.path().to_owned() };
+    let encrypted = Connection::of_service(&request).encrypted;
+    let socket = request.conn_data::<Socket>().cloned();
+    let asking = socket.as_ref().map(Socket::ask);
+    let context = RequestContext::new(Uuid::now_v7().to_string(), request.path().to_owned());
     if method == Method::HEAD {
         request.head_mut().method = Method::GET;
     }
@@ -45,14 +53,14 @@ pub(crate) async fn answer(
 
     let answered = match answered {
         Ok(mut response) => {
-            decorate(response.headers_mut(), &context);
+            decorate(response.headers_mut(), &context, encrypted);
             if method == Method::HEAD && response.response().body().size() == BodySize::Stream {
                 response = response.map_body(|_, _| BoxBody::new(()));
             }
-            Ok(response)
+            Ok(response.map_body(|_, body| BoxBody::new(Held { body, _asking: asking })))
         }
         Err(mut response) => {
-            decorate(response.headers_mut(), &context);
+            decorate(response.headers_mut(), &context, encrypted);
             Err(response)
         }
     };
@@ -60,9 +68,33 @@ pub(crate) async fn answer(
         Ok(response) => response.status(),
         Err(response) => response.status(),
     };
+    // F-92
+    if let Some(socket) = socket
+        && matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
+    {
+        socket.end_after_answer();
+    }
     state.metrics.count_request(status, started.elapsed());
     log(&method, &context, status, started);
     answered.map_err(|response| InternalError::from_response("answered at the edge", *response).into())
+}
+
+/// The body of an answer; its connection counts as busy until it was sent.
+struct Held {
+    body: BoxBody,
+    _asking: Option<Asking>,
+}
+
+impl MessageBody for Held {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<web::Bytes, Self::Error>>> {
+        Pin::new(&mut self.body).poll_next(context)
+    }
 }
 
 fn log(method: &Method, context: &RequestContext, status: StatusCode, started: Instant) {
@@ -98,27 +130,12 @@ fn panicked(panic: &(dyn std::any::Any + Send)) -> ApiProblem {
     ApiProblem::new(ErrorCode::Internal, "Something broke inside Holdfast. The log tells more under the request's id.")
 }
 
-fn decorate(headers: &mut HeaderMap, context: &RequestContext) {
+fn decorate(headers: &mut HeaderMap, context: &RequestContext, encrypted: bool) {
     if let Ok(id) = HeaderValue::from_str(&context.id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    let policy = if context.instance.starts_with("/docs") { DOCUMENTATION_POLICY } else { POLICY };
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
-    // What the API answers changes; a page from an hour ago must never be taken for the present.
-    if !headers.contains_key(header::CACHE_CONTROL) {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    answer_headers::add(headers, &context.instance, encrypted);
 }
-
-/// What pages of the web app may load and run. // F-91
-const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; \
-    connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
-
-/// Swagger UI starts itself by an inline script and styles itself inline.
-const DOCUMENTATION_POLICY: &str = "default-src 'self'; script-src 'self' 'unsafe-inline'; \
-    style-src 'self' 'unsafe-inline'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
 /// Ends a request that the framework could not route, with the problem that fits.
 pub(crate) fn refuse(request: ServiceRequest, problem: &ApiProblem) -> ServiceResponse<BoxBody> {

@@ -1,15 +1,23 @@
 //! The addresses under `/api/v1`: one module per resource, thin: parse, authorise, call, answer.
 
+mod audit_events;
+mod auth;
 mod backups;
 mod datastores;
 mod events;
 mod jobs;
+mod oidc;
+mod projects;
 mod recovery;
 mod restores;
 mod retention;
 mod schedules;
 pub(crate) mod service;
+mod sessions;
 mod storages;
+mod tokens;
+mod two_factor;
+mod users;
 mod worker_protocol;
 mod workers;
 
@@ -51,6 +59,8 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(restores::restore_cancel)
         .service(restores::restore_undo)
         .service(restores::restore_log)
+        .service(audit_events::audit_event_list)
+        .service(audit_events::audit_event_export)
         .service(schedules::schedule_list)
         .service(schedules::schedule_create)
         .service(schedules::schedule_preview)
@@ -71,8 +81,35 @@ pub(crate) fn configure(config: &mut ServiceConfig<'_>) {
         .service(storages::storage_get)
         .service(storages::storage_patch)
         .service(storages::storage_delete)
+        .service(auth::auth_options)
+        .service(auth::auth_login)
+        .service(auth::auth_logout)
+        .service(auth::auth_me)
+        .service(auth::auth_setup)
+        .service(auth::auth_password)
+        .service(sessions::auth_session_list)
+        .service(sessions::auth_session_delete)
+        .service(two_factor::auth_two_factor)
+        .service(two_factor::auth_two_factor_confirm)
+        .service(two_factor::auth_two_factor_disable)
+        .service(users::user_list)
+        .service(users::user_create)
+        .service(users::user_get)
+        .service(users::user_patch)
+        .service(users::user_delete)
+        .service(users::user_setup_link)
+        .service(projects::project_list)
+        .service(projects::project_create)
+        .service(projects::project_get)
+        .service(projects::project_patch)
+        .service(projects::project_delete)
+        .service(tokens::token_list)
+        .service(tokens::token_create)
+        .service(tokens::token_delete)
         .service(workers::worker_list)
         .service(events::event_stream)
+        .service(oidc::auth_oidc_start)
+        .service(oidc::auth_oidc_callback)
         .service(worker_protocol::worker_claim)
         .service(worker_protocol::worker_heartbeat)
         .service(worker_protocol::worker_result)

@@ -2,14 +2,16 @@
 //! answer. Only success is kept; a request that was refused may be sent again after the cause was mended. // F-23
 
 use std::future::Future;
+use std::sync::Arc;
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use domain::ErrorCode;
 use serde::Serialize;
 use store::{Idempotency, IdempotentAnswer};
 
+use crate::access::Caller;
 use crate::problem::ApiProblem;
 use crate::request_context::REQUEST;
 use crate::state::{State, now};
@@ -55,6 +57,9 @@ pub(crate) async fn answer_once(
     work: impl Future<Output = Result<Answer, ApiProblem>> + 'static,
 ) -> Result<HttpResponse, ApiProblem> {
     let Some(key) = key_of(request)? else { return Ok(work.await?.into_response()) };
+    // Each caller has keys of his own: nobody is answered what another was. // F-87
+    let caller = request.extensions().get::<Arc<Caller>>().map(|caller| caller.key()).unwrap_or_default();
+    let key = if caller.is_empty() { key } else { format!("{caller}: {key}") };
     let fingerprint = format!("{} {} {digest}", request.method(), request.uri());
     let begun = key.clone();
     match state.read(move |store| store.idempotency_begin(&begun, fingerprint.as_bytes(), now())).await? {

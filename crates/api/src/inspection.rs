@@ -40,7 +40,7 @@ async fn inspect(
     if let Some(why) = missing_worker(state, worker).await? {
         return Ok(nobody_looked(ErrorCode::NoWorker, why, Some(START_A_WORKER)));
     }
-    let job = state.change(create).await?;
+    let job = state.change_aside(create).await?;
     match wait_for_end(state, job.id, LIMIT).await? {
         Some(ended) => result_of(state, &ended).await,
         None => {

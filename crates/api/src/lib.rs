@@ -5,14 +5,24 @@
 //! with a code of the registry; nothing that a client sends is answered with 500. Until people can sign in, the service
 //! answers on loopback addresses only, and only to pages of its own.
 
+mod access;
+mod answer_headers;
+mod audit;
+mod audit_export;
 mod background;
 mod changes;
+mod connection;
+mod connections;
 mod edge;
+mod edge_settings;
 mod endpoints;
 mod extract;
+mod forwarded;
 mod idempotency;
 mod inspection;
+mod limits;
 mod metrics;
+mod oidc;
 mod openapi;
 mod paging;
 mod problem;
@@ -23,13 +33,18 @@ mod scheduler;
 mod server;
 mod state;
 mod store_problem;
+mod tls;
 mod token;
 mod upkeep;
 mod waiting;
 mod web_app;
 
+pub use edge_settings::{EdgeLimits, EdgeSettings, ProxyHeaders, TlsFiles};
+pub use oidc::provider::OidcError;
+pub use oidc::{OidcSettings, RoleMapping};
 pub use openapi::openapi;
 pub use server::{ApiError, Running, ServiceConfig, start};
+pub use tls::TlsError;
 
 use utoipa_actix_web::scope::scope;
 use utoipa_actix_web::service_config::ServiceConfig as DocumentedConfig;

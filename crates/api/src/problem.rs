@@ -23,12 +23,13 @@ pub(crate) struct ApiProblem {
     detail: String,
     errors: Vec<FieldError>,
     allow: Option<String>,
+    retry_after_seconds: Option<u64>,
 }
 
 impl ApiProblem {
     /// A problem of the registry; `detail` tells what happened this time and what to do.
     pub(crate) fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into(), errors: Vec::new(), allow: None }
+        Self { code, detail: detail.into(), errors: Vec::new(), allow: None, retry_after_seconds: None }
     }
 
     /// Bad fields.
@@ -62,6 +63,11 @@ impl ApiProblem {
         Self { allow: Some(allow), ..Self::new(ErrorCode::MethodNotAllowed, detail) }
     }
 
+    /// Too much at once; it may be tried again after so many seconds.
+    pub(crate) fn too_many_requests(detail: impl Into<String>, retry_after_seconds: u64) -> Self {
+        Self { retry_after_seconds: Some(retry_after_seconds), ..Self::new(ErrorCode::TooManyRequests, detail) }
+    }
+
     /// Another job changes the datastore.
     pub(crate) fn busy(job: &Job) -> Self {
         let what = match job.backup_number {
@@ -80,6 +86,11 @@ impl ApiProblem {
         Self::new(ErrorCode::Internal, "Something broke inside Holdfast. The log tells more under the request's id.")
     }
 
+    /// Its code.
+    pub(crate) const fn code(&self) -> ErrorCode {
+        self.code
+    }
+
     /// The fields that it names.
     #[cfg(test)]
     pub(crate) fn pointers(&self) -> Vec<&str> {
@@ -91,6 +102,7 @@ impl ApiProblem {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => (ErrorCode::NotFound, "There is nothing at this address."),
             StatusCode::METHOD_NOT_ALLOWED => (ErrorCode::MethodNotAllowed, "This address does not take this method."),
+            StatusCode::REQUEST_TIMEOUT => (ErrorCode::RequestTimeout, "The request did not arrive in time."),
             StatusCode::PAYLOAD_TOO_LARGE => (ErrorCode::PayloadTooLarge, "The body is larger than allowed."),
             status if status.is_client_error() => (ErrorCode::MalformedBody, "The request can't be read."),
             _ => (ErrorCode::Internal, "Something broke inside Holdfast."),
@@ -126,6 +138,9 @@ impl ResponseError for ApiProblem {
         };
         let mut response = HttpResponse::build(status);
         response.insert_header((header::CONTENT_TYPE, PROBLEM_JSON));
+        if let Some(seconds) = self.retry_after_seconds {
+            response.insert_header((header::RETRY_AFTER, seconds));
+        }
         if let Some(allow) = &self.allow {
             response.insert_header((header::ALLOW, allow.as_str()));
         }
@@ -133,6 +148,10 @@ impl ResponseError for ApiProblem {
             // RFC 6750, section 3: the scheme that is expected.
             StatusCode::UNAUTHORIZED => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            // What comes late would be taken for the next request. // F-92
+            StatusCode::REQUEST_TIMEOUT => {
+                response.force_close();
             }
             // F-20
             StatusCode::SERVICE_UNAVAILABLE => {

@@ -1,14 +1,19 @@
 //! What all requests share.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use actix_web::web;
 use chrono::{DateTime, Timelike, Utc};
 use domain::ScheduleSettings;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::password::Passwords;
+use crate::access::throttle::Throttle;
 use crate::changes::Changes;
 use crate::metrics::Metrics;
 use crate::problem::ApiProblem;
+use crate::request_context;
 use crate::token::TokenDigest;
 
 /// The shared state, as handlers take it.
@@ -19,6 +24,10 @@ pub(crate) struct AppState {
     pub(crate) changes: Changes,
     pub(crate) metrics: Metrics,
     pub(crate) worker_token: TokenDigest,
+    pub(crate) passwords: Passwords,
+    pub(crate) throttle: Throttle,
+    /// Whether the service is known to be claimed, which it stays.
+    claimed: AtomicBool,
     pub(crate) version: &'static str,
     pub(crate) schedule_settings: ScheduleSettings,
     /// Ends what waits: event streams and long polls.
@@ -38,6 +47,9 @@ impl AppState {
             changes: Changes::new(latest_event),
             metrics: Metrics::default(),
             worker_token,
+            passwords: Passwords::new(),
+            throttle: Throttle::new(),
+            claimed: AtomicBool::new(false),
             version,
             schedule_settings,
             stop: CancellationToken::new(),
@@ -49,26 +61,60 @@ impl AppState {
         self.store.clone()
     }
 
+    /// Whether the service has credentials. Until it has, another process may make the first at any time.
+    pub(crate) async fn is_claimed(&self) -> Result<bool, ApiProblem> {
+        if self.claimed.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let claimed = self.read(Store::is_claimed).await?;
+        self.claimed.fetch_or(claimed, Ordering::Relaxed);
+        Ok(claimed)
+    }
+
     /// Asks the control database, on a thread that may block.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiProblem> {
-        let store = self.store.clone();
-        match web::block(move || call(&store)).await {
-            Ok(result) => result.map_err(ApiProblem::from),
-            Err(broken) => Err(ApiProblem::internal(&broken)),
-        }
+        on_its_thread(self.store.clone(), call).await
     }
 
-    /// Changes the control database, and wakes whoever waits for changes.
+    /// Changes the control database, and wakes whoever waits for changes. The first change of a request leaves its row in
+    /// the audit log, in the same transaction.
     pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ApiProblem> {
+        let result = on_its_thread(request_context::acting(&self.store), call).await;
+        self.changes.note();
+        result
+    }
+
+    /// Changes something on the way to what the request asks for, such as a job that looks at a server first. It leaves no
+    /// row in the audit log: that is for the change itself.
+    pub(crate) async fn change_aside<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ApiProblem> {
         let result = self.read(call).await;
         self.changes.note();
         result
+    }
+
+    /// Leaves the request's row in the audit log although it changes nothing that is kept.
+    pub(crate) async fn leave_trace(&self) -> Result<(), ApiProblem> {
+        on_its_thread(request_context::acting(&self.store), |store| store.audit_acted(now())).await
+    }
+}
+
+/// Calls the store on a thread that may block.
+async fn on_its_thread<T: Send + 'static>(
+    store: Store,
+    call: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, ApiProblem> {
+    match web::block(move || call(&store)).await {
+        Ok(result) => result.map_err(ApiProblem::from),
+        Err(broken) => Err(ApiProblem::internal(&broken)),
     }
 }
 

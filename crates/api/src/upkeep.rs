@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::retention::{self, ClockFacts, RetentionPlan};
+use domain::{Actor, ActorKind, AuditEntry, Subject, SubjectKind};
 use store::{Store, StoreError, Upkeep};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -77,7 +78,7 @@ async fn round(state: &State, memory: &mut Memory) {
             retain(state, memory, &upkeep, last).await;
         }
         if (now() - upkeep.swept_at.unwrap_or(upkeep.created_at)).abs() >= SWEPT_EVERY {
-            call(state, move |store| unless_busy(store.sweep_start(id, now()).map(drop))).await;
+            call(state, move |store| sweep(store, "upkeep", id)).await;
             state.changes.note();
         }
     }
@@ -124,7 +125,8 @@ async fn retain(state: &State, memory: &mut Memory, upkeep: &Upkeep, last: Optio
 /// Begins a deletion, and says whether it was not the datastore's other work that stood in the way. What changed since the
 /// plan was made is seen by the next one.
 fn begin_deletion(store: &Store, backup: Uuid) -> Result<bool, StoreError> {
-    match store.backup_delete_start(backup, now()) {
+    let by_rule = store.acting(by_rule("retention", "backup_delete", Subject::of(SubjectKind::Backup, Some(backup))));
+    match by_rule.backup_delete_start(backup, now()) {
         Ok(job) => {
             tracing::info!(backup = job.backup_number, "retention deletes a backup");
             Ok(true)
@@ -138,6 +140,17 @@ fn begin_deletion(store: &Store, backup: Uuid) -> Result<bool, StoreError> {
         ) => Ok(true),
         Err(error) => Err(error),
     }
+}
+
+/// What the audit log says of what is done by a rule that people set.
+fn by_rule(rule: &str, action: &str, subject: Subject) -> AuditEntry {
+    AuditEntry::new(Actor::named(ActorKind::Service, rule), action, subject)
+}
+
+/// Has a datastore's storage swept, by the rule of this name, unless the datastore is busy.
+fn sweep(store: &Store, rule: &str, datastore: Uuid) -> Result<(), StoreError> {
+    let subject = Subject::of(SubjectKind::Datastore, Some(datastore));
+    unless_busy(store.acting(by_rule(rule, "datastore_sweep", subject)).sweep_start(datastore, now()).map(drop))
 }
 
 fn unless_busy(started: Result<(), StoreError>) -> Result<(), StoreError> {

@@ -69,7 +69,7 @@ async fn give_up(state: &State, job: Uuid) -> Result<Option<Job>, ApiProblem> {
         Err(StoreError::Illegal(_)) => store.job_get(job).map(Some),
         Err(error) => Err(error),
     };
-    state.change(cancel).await
+    state.change_aside(cancel).await
 }
 
 /// Why no worker would take a job now; `None` when one would. `pinned` is the only worker that may.

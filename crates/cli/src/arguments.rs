@@ -6,6 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use domain::ScheduleSettings;
 
+use crate::token::TokenArguments;
+use crate::user::UserArguments;
+
+use crate::network::{DialArguments, EdgeArguments};
+use crate::oidc::OidcArguments;
+
 /// Backs up and restores databases.
 #[derive(Debug, Parser)]
 #[command(name = "holdfast", version, about = "Backs up and restores databases, from a web page or an API")]
@@ -31,18 +37,22 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the control plane: API, web app and, unless told otherwise, a worker.
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Run a worker that takes its jobs from a control plane elsewhere.
     Worker(WorkerArguments),
     /// Run everything with three databases of its own to try it on; Ctrl-C stops all, the next start finds all as it was.
     Demo(DemoArguments),
+    /// Manage who may sign in.
+    User(UserArguments),
+    /// Manage the tokens of programs and workers.
+    Token(TokenArguments),
     /// Print the OpenAPI document.
     Openapi,
 }
 
 #[derive(Debug, Args)]
 pub struct ServeArguments {
-    /// The address to listen on; loopback only, since there is no sign-in yet. Port 0 takes a free one.
+    /// The address to listen on; loopback only until somebody can sign in. Port 0 takes a free one.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:8080")]
     pub listen: SocketAddr,
     /// Where the control database, the keys and the default storage are kept.
@@ -57,6 +67,12 @@ pub struct ServeArguments {
     /// Run no worker in this process.
     #[arg(long, env = "HOLDFAST_NO_WORKER")]
     pub no_worker: bool,
+    #[command(flatten)]
+    pub edge: EdgeArguments,
+    #[command(flatten)]
+    pub dial: DialArguments,
+    #[command(flatten)]
+    pub oidc: OidcArguments,
     #[command(flatten)]
     pub schedules: ScheduleArguments,
 }
@@ -114,6 +130,8 @@ pub struct WorkerArguments {
     /// Where the worker remembers unfinished restores.
     #[arg(long, env = "HOLDFAST_DATA_DIR")]
     pub data_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub dial: DialArguments,
 }
 
 #[derive(Debug, Args)]

@@ -36,6 +36,8 @@ pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
         database_url: None,
         master_key_file: None,
         schedule_settings: ScheduleSettings::default(),
+        edge: api::EdgeSettings::default(),
+        oidc: None,
     })
     .await?;
     // A restore that was cut off is settled before anybody starts a server on what it left.

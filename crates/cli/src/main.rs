@@ -1,12 +1,18 @@
 //! The `holdfast` binary: control plane, worker and demo in one. This module parses the command line and turns the
 //! outcome into an exit status: 0 done, 2 wrong usage or configuration, 1 anything else.
 
+mod access;
 mod arguments;
+mod control_database;
 mod demo;
 mod failure;
 mod files;
+mod network;
+mod oidc;
 mod serve;
 mod signals;
+mod token;
+mod user;
 mod worker;
 
 use std::process::ExitCode;
@@ -39,9 +45,11 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     engines::look_for_postgresql_in(arguments.postgresql_bin);
     runtime.block_on(async {
         match arguments.command {
-            Command::Serve(options) => serve::run(options).await,
+            Command::Serve(options) => serve::run(*options).await,
             Command::Worker(options) => worker::run(options).await,
             Command::Demo(options) => demo::run(options).await,
+            Command::User(options) => user::run(options),
+            Command::Token(options) => token::run(options),
             Command::Openapi => print_openapi(),
         }
     })

@@ -9,6 +9,7 @@ use domain::name::validate_name;
 use crate::arguments::WorkerArguments;
 use crate::failure::Failure;
 use crate::files::{default_data_directory, read_secret};
+use crate::network::is_on_this_machine;
 use crate::serve::worker_directory;
 use crate::signals::shutdown_token;
 
@@ -21,6 +22,7 @@ pub async fn run(arguments: WorkerArguments) -> Result<(), Failure> {
             "Give --server http://127.0.0.1:8080.",
         ));
     }
+    arguments.dial.apply(is_on_this_machine(&arguments.server));
     let token = read_secret(&arguments.token_file)?;
     let name = match arguments.name {
         Some(name) => name,

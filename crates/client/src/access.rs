@@ -1,29 +1,16 @@
-//! The calls about who may do what: signing in, users, tokens, projects, approvals, and the audit log.
+//! The calls about who may do what: signing in, users, tokens, projects.
 
-use domain::{Page, Restore};
+use domain::Page;
+use domain::access::{
+    AuthOptions, Login, Me, PasswordChange, Project, ProjectDraft, RecoveryCodes, Session, Setup, SetupLink, Token,
+    TokenCreate, TokenCreated, TwoFactor, User, UserCreate, UserCreated, UserPatch,
+};
 use reqwest::Method;
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::contract::{
-    AuditEvent, AuthOptions, Login, Me, PasswordChange, Project, ProjectDraft, RecoveryCodes, Session, Setup,
-    SetupLink, Token, TokenCreate, TokenCreated, TwoFactor, User, UserCreate, UserCreated, UserPatch,
-};
 use crate::requests::Empty;
 use crate::{Client, ClientError, ListQuery};
-
-/// What the audit log is narrowed down to.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct AuditQuery {
-    pub actor: Option<String>,
-    pub action: Option<String>,
-    pub datastore_id: Option<Uuid>,
-    pub outcome: Option<String>,
-    /// RFC 3339.
-    pub from: Option<String>,
-    pub to: Option<String>,
-    pub cursor: Option<String>,
-}
 
 #[derive(Serialize)]
 struct Code<'a> {
@@ -33,11 +20,6 @@ struct Code<'a> {
 #[derive(Serialize)]
 struct Password<'a> {
     password: &'a str,
-}
-
-#[derive(Serialize)]
-struct Note<'a> {
-    note: Option<&'a str>,
 }
 
 impl Client {
@@ -100,6 +82,10 @@ impl Client {
         self.send(Method::POST, "/users", body).await
     }
 
+    pub async fn user_get(&self, id: Uuid) -> Result<User, ClientError> {
+        self.get(&format!("/users/{id}"), &Empty {}).await
+    }
+
     pub async fn user_patch(&self, id: Uuid, body: &UserPatch) -> Result<User, ClientError> {
         self.send(Method::PATCH, &format!("/users/{id}"), body).await
     }
@@ -121,6 +107,10 @@ impl Client {
         self.send(Method::POST, "/projects", body).await
     }
 
+    pub async fn project_get(&self, id: Uuid) -> Result<Project, ClientError> {
+        self.get(&format!("/projects/{id}"), &Empty {}).await
+    }
+
     pub async fn project_patch(&self, id: Uuid, body: &ProjectDraft) -> Result<Project, ClientError> {
         self.send(Method::PATCH, &format!("/projects/{id}"), body).await
     }
@@ -140,19 +130,5 @@ impl Client {
 
     pub async fn token_delete(&self, id: Uuid) -> Result<(), ClientError> {
         self.send_without_answer(self.request(Method::DELETE, &format!("/tokens/{id}"))).await
-    }
-
-    /// What was done and what was refused, newest first.
-    pub async fn audit_event_list(&self, query: &AuditQuery) -> Result<Page<AuditEvent>, ClientError> {
-        self.get("/audit-events", query).await
-    }
-
-    /// Lets a restore begin that somebody else asked for.
-    pub async fn restore_approve(&self, id: Uuid, note: Option<&str>) -> Result<Restore, ClientError> {
-        self.send(Method::POST, &format!("/restores/{id}/approve"), &Note { note }).await
-    }
-
-    pub async fn restore_refuse(&self, id: Uuid, note: Option<&str>) -> Result<Restore, ClientError> {
-        self.send(Method::POST, &format!("/restores/{id}/refuse"), &Note { note }).await
     }
 }

@@ -4,12 +4,12 @@
 //! knows what may be sent twice. Dropping a call's future cancels the request.
 
 mod access;
-pub mod contract;
+mod audit;
 mod json;
 mod requests;
 mod worker_protocol;
 
-pub use access::AuditQuery;
+pub use audit::{AuditExportFormat, AuditQuery};
 pub use requests::{ListQuery, PlanQuery};
 
 use std::time::Duration;
@@ -87,7 +87,8 @@ impl Client {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         // A page of another origin can't send this header: the service asks for it where a cookie is the credential.
-        let request = self.http.request(method, format!("{}/api/v1{path}", self.base)).header("X-Holdfast-Request", "1");
+        let request =
+            self.http.request(method, format!("{}/api/v1{path}", self.base)).header("X-Holdfast-Request", "1");
         match &self.token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,

@@ -174,6 +174,9 @@ pub struct Datastore {
     pub worker: Option<String>,
     /// Where its backups go.
     pub storage_id: Uuid,
+    /// The project that it belongs to; roles given for that project count for it.
+    #[serde(default)]
+    pub project_id: Option<Uuid>,
     pub status: DatastoreStatus,
     pub capabilities: Capabilities,
     /// What the newest test found.
@@ -236,6 +239,9 @@ pub struct DatastoreCreate {
     /// The storage named `default` when left out.
     #[serde(default)]
     pub storage_id: Option<Uuid>,
+    /// The project that it belongs to; none when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<Uuid>,
 }
 
 /// What may be changed of a datastore; what is left out stays.
@@ -261,6 +267,15 @@ pub struct DatastorePatch {
     pub worker: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_id: Option<Uuid>,
+    /// Null takes it out of its project.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    pub project_id: Option<Option<Uuid>>,
+}
+
+/// Tells a field that is null from one that is left out.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Uuid>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
 }
 
 impl DatastoreCreate {

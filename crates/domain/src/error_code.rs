@@ -52,11 +52,19 @@ error_codes! {
     // Requests
     MalformedBody => "malformed_body", 400, Never, "The body can't be read", "Send JSON of the documented shape.";
     ValidationFailed => "validation_failed", 422, Never, "Some fields are wrong", "Mend the fields listed in errors.";
-    Unauthenticated => "unauthenticated", 401, AfterFix, "No valid credentials", "Send the worker's token.";
-    Forbidden => "forbidden", 403, Never, "Not allowed", "Open the page from the address that the server printed.";
+    Unauthenticated => "unauthenticated", 401, AfterFix, "No valid credentials", "Sign in, or send a token as Authorization: Bearer.";
+    Forbidden => "forbidden", 403, Never, "Not allowed", "The detail says what is needed: a role, or the address that the server printed.";
+    InvalidCredentials => "invalid_credentials", 401, AfterFix, "The sign-in was refused", "Check user name, password and code; a one-time link is good once and for a day.";
+    SecondFactorRequired => "second_factor_required", 401, AfterFix, "A second factor is needed", "Send the code of the authenticator app, or a recovery code.";
+    LastAdministrator => "last_administrator", 409, AfterFix, "This is the last administrator", "Make somebody else an administrator of everything first.";
+    ProjectNotEmpty => "project_not_empty", 409, AfterFix, "The project still has datastores", "Move them to another project first.";
+    SignInExpired => "sign_in_expired", 401, AfterFix, "The sign-in took too long or began elsewhere", "Begin again on the sign-in page.";
+    IdentityProviderFailed => "identity_provider_failed", 502, WithBackoff, "The identity provider signed nobody in", "Try again; the service's log tells what the provider said.";
     NotFound => "not_found", 404, Never, "Not found", "Check the id; it may have been deleted.";
     MethodNotAllowed => "method_not_allowed", 405, Never, "Method not allowed", "See the API's documentation.";
     PayloadTooLarge => "payload_too_large", 413, Never, "The body is too large", "Send less.";
+    RequestTimeout => "request_timeout", 408, WithBackoff, "The request took too long", "Send it again; look at the network between.";
+    TooManyRequests => "too_many_requests", 429, WithBackoff, "Too many requests", "Wait as long as Retry-After says, then try again.";
     NameTaken => "name_taken", 409, AfterFix, "The name is taken", "Choose another name.";
     IdempotencyKeyReused => "idempotency_key_reused", 409, Never, "The idempotency key was used for another request", "Use a new key for each new request.";
     Conflict => "conflict", 409, AfterFix, "Not possible in this state", "Look at the resource's state and try again.";

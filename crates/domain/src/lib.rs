@@ -4,7 +4,9 @@
 //! The crate also compiles to wasm32, so the web app validates, plans and formats with the very code that the server obeys.
 //! It leaves storage of rows to `store`, HTTP to `api`, and everything that touches a database server to `engines`.
 
+pub mod access;
 pub mod assignment;
+pub mod audit;
 mod backup;
 pub mod backup_settings;
 pub mod chain;
@@ -30,6 +32,7 @@ pub mod storage;
 pub mod version;
 pub mod worker;
 
+pub use audit::{Actor, ActorKind, AuditEntry, AuditEvent, AuditOutcome, Subject, SubjectKind};
 pub use backup::{Backup, BackupCreate, BackupHold, Trigger, Verification, VerificationStatus};
 pub use backup_settings::BackupSettings;
 pub use datastore::{

@@ -1,5 +1,6 @@
 //! A text that must never be shown. It can be serialized, since the worker protocol has to carry it, but neither
-//! `Debug` nor `Display` print it (F-81). Types that answer to people hold no field of this type.
+//! `Debug` nor `Display` print it (F-81). Of the types that answer
+//! to people only those hold one that hand a new one out, once.
 
 use serde::{Deserialize, Serialize};
 

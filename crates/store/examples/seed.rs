@@ -35,6 +35,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         service: None,
         worker: None,
         storage_id: None,
+        project_id: None,
     };
     let datastore = store.datastore_create(&draft, storage.id, None, None, now)?;
 

@@ -22,14 +22,14 @@ use uuid::Uuid;
 use crate::columns::{micros, new_id, to_json};
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
-use crate::{Store, StoreError, schedules};
+use crate::{Store, StoreError, access, schedules};
 use row::DatastoreRow;
 
 impl Store {
     /// Registers a server, with what a worker has found out about it where one has, and its first schedule where it gets one.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage.
+    /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage or the project.
     pub fn datastore_create(
         &self,
         create: &DatastoreCreate,
@@ -40,6 +40,7 @@ impl Store {
     ) -> Result<Datastore, StoreError> {
         self.write(now, |transaction| {
             storages::require(transaction.connection, storage_id)?;
+            access::require_project(transaction.connection, create.project_id)?;
             let id = new_id(now);
             let text = id.to_string();
             let row = DatastoreRow {
@@ -68,6 +69,7 @@ impl Store {
                 created_at: micros(now),
                 updated_at: micros(now),
                 log_branch: FIRST_BRANCH.to_owned(),
+                project_id: create.project_id.map(|id| id.to_string()),
                 id: text,
             };
             let insert = diesel::insert_into(datastores::table).values(&row);
@@ -91,7 +93,7 @@ impl Store {
     /// Changes the fields that the patch holds. Jobs that wait follow a change of the worker.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for the storage; [`StoreError::NameTaken`].
+    /// [`StoreError::NotFound`], also for the storage or the project; [`StoreError::NameTaken`].
     pub fn datastore_update(
         &self,
         id: Uuid,
@@ -122,6 +124,10 @@ impl Store {
             if let Some(storage) = patch.storage_id {
                 storages::require(transaction.connection, storage)?;
                 row.storage_id = storage.to_string();
+            }
+            if let Some(project) = patch.project_id {
+                access::require_project(transaction.connection, project)?;
+                row.project_id = project.map(|id| id.to_string());
             }
             row.updated_at = micros(now);
             name_taken(&row.name, row.save(transaction.connection))?;

@@ -43,6 +43,16 @@ pub enum StoreError {
     /// A worker reported the result of something else than the job's kind.
     #[error("a job of kind {expected} can't end with the result of {given}")]
     UnexpectedResult { expected: domain::JobKind, given: domain::JobKind },
+    /// Nobody could give anybody a role any more.
+    #[error("this is the last active administrator of everything; make somebody else one first")]
+    LastAdministrator,
+    #[error("the project has {count} datastores; move them to another project first")]
+    ProjectNotEmpty { count: i64 },
+    /// The name came with another token first. // F-89
+    #[error("the worker name {worker:?} belongs to another token; choose another name, or end that token")]
+    WorkerOfAnother { worker: String },
+    #[error("the operating system gives no random numbers: {detail}")]
+    Random { detail: String },
     #[error("the cursor is not one that a list gave")]
     InvalidCursor,
     #[error("the idempotency key was used for another request")]
@@ -95,6 +105,9 @@ impl StoreError {
             Self::StorageInUse => ErrorCode::StorageInUse,
             Self::UndoNotPossible => ErrorCode::UndoNotPossible,
             Self::ScheduleChanged { .. } => ErrorCode::Conflict,
+            Self::LastAdministrator => ErrorCode::LastAdministrator,
+            Self::ProjectNotEmpty { .. } => ErrorCode::ProjectNotEmpty,
+            Self::WorkerOfAnother { .. } => ErrorCode::Forbidden,
             Self::UnexpectedResult { .. } | Self::InvalidCursor => ErrorCode::ValidationFailed,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
             Self::Unavailable { .. } => ErrorCode::DatabaseUnavailable,
@@ -102,6 +115,7 @@ impl StoreError {
             Self::NewerSchema { .. }
             | Self::WrongMasterKey
             | Self::Seal
+            | Self::Random { .. }
             | Self::Damaged { .. }
             | Self::UnreadableColumn { .. }
             | Self::Migrate(_)

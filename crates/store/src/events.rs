@@ -2,11 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::Event;
+use domain::{Event, EventKind};
+use uuid::Uuid;
 
 use crate::columns::{micros, optional_uuid, time, uuid, word};
 use crate::schema::events;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, access};
+
+/// Things of no datastore that whoever has a role may see.
+const SHARED: [&str; 2] = [EventKind::Storage.as_str(), EventKind::Worker.as_str()];
 
 #[derive(Queryable)]
 struct EventRow {
@@ -35,6 +39,30 @@ impl Store {
         self.read(|connection| {
             let rows: Vec<EventRow> = events::table
                 .filter(events::id.gt(after_id))
+                .order(events::id.asc())
+                .limit(i64::from(limit))
+                .load(connection)?;
+            rows.into_iter().map(EventRow::into_domain).collect()
+        })
+    }
+
+    /// Those of the events after id `after_id` that tell of datastores of the projects, or of nobody's, oldest first.
+    pub fn event_list_of_projects(
+        &self,
+        projects: &[Uuid],
+        after_id: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.read(|connection| {
+            let visible = access::of_projects(connection, projects)?;
+            let rows: Vec<EventRow> = events::table
+                .filter(events::id.gt(after_id))
+                .filter(
+                    events::datastore_id
+                        .is_null()
+                        .and(events::kind.eq_any(SHARED))
+                        .or(events::datastore_id.eq_any(visible.iter().map(Some)).assume_not_null()),
+                )
                 .order(events::id.asc())
                 .limit(i64::from(limit))
                 .load(connection)?;

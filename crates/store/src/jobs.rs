@@ -7,6 +7,7 @@ mod finish;
 mod heartbeat;
 mod lease;
 pub(crate) mod log;
+mod outcome;
 pub(crate) mod row;
 pub(crate) mod settle;
 mod task;
@@ -19,7 +20,7 @@ use crate::columns::from_json;
 use crate::connection::{AnyConnection, MultiBackend};
 use crate::page::{PageRequest, time_and_id};
 use crate::schema::{job_totals, jobs};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, access};
 use row::{JobRow, into_jobs};
 
 /// What a list of jobs is narrowed down to.
@@ -29,6 +30,8 @@ pub struct JobFilter {
     /// Only those that people care for ([`JobKind::is_visible`]) when null.
     pub kind: Option<JobKind>,
     pub datastore_id: Option<Uuid>,
+    /// Only those of datastores of these projects; all when null.
+    pub projects: Option<Vec<Uuid>>,
 }
 
 impl JobFilter {
@@ -100,8 +103,13 @@ impl Store {
     /// Jobs, newest first.
     pub fn job_list(&self, filter: &JobFilter, page: &PageRequest) -> Result<Page<Job>, StoreError> {
         let after = page.after_time_and_id()?;
+        let of_projects = |projects: &Vec<Uuid>| self.read(|connection| access::of_projects(connection, projects));
+        let visible = filter.projects.as_ref().map(of_projects).transpose()?;
         let filtered = || {
             let mut query = jobs::table.into_boxed::<MultiBackend>();
+            if let Some(visible) = &visible {
+                query = query.filter(jobs::datastore_id.eq_any(visible.iter().map(Some)));
+            }
             query = match filter.kind {
                 Some(kind) => query.filter(jobs::kind.eq(kind.as_str())),
                 None => query.filter(jobs::visible.eq(true)),
@@ -121,9 +129,9 @@ impl Store {
                 query = query.filter(jobs::created_at.le(at)).filter(jobs::created_at.lt(at).or(jobs::id.lt(id)));
             }
             let mut rows: Vec<JobRow> = query.load(connection)?;
-            let total = match filter.status {
-                Some(_) => filtered().count().get_result(connection)?,
-                None => filter.total(connection)?,
+            let total = match (filter.status, &visible) {
+                (Some(_), _) | (_, Some(_)) => filtered().count().get_result(connection)?,
+                (None, None) => filter.total(connection)?,
             };
             let next_cursor = page.cut(&mut rows, |row| time_and_id(row.created_at, &row.id));
             Ok(Page { items: into_jobs(connection, rows)?, total, next_cursor })

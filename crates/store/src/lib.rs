@@ -7,6 +7,8 @@
 //!
 //! SQLite by default, PostgreSQL to scale out; both behave the same, and all tests run on both.
 
+mod access;
+mod audit;
 mod backups;
 mod columns;
 mod connection;
@@ -29,6 +31,10 @@ mod workers;
 
 use std::sync::{Arc, Mutex};
 
+pub use access::{
+    Credentials, ExternalUser, SESSION_ABSOLUTE_DAYS, SESSION_IDLE_HOURS, SessionHolder, TokenHolder, TokenOrder,
+};
+pub use audit::{AuditFilter, AuditFinding};
 pub use backups::BackupFilter;
 pub use datastores::DatastoreFilter;
 pub use error::StoreError;
@@ -51,6 +57,8 @@ pub struct Store {
     key: MasterKey,
     /// Held by the thread that writes, on SQLite: waiting here is fair and short, waiting inside SQLite is polling.
     writer: Option<Arc<Mutex<()>>>,
+    /// What the next change has to leave in the audit log: see [`Store::acting`].
+    acting: Option<audit::Pending>,
 }
 
 impl std::fmt::Debug for Store {
@@ -74,8 +82,14 @@ impl Store {
         let mut connection = connector.connect()?;
         migrate::migrate(&mut connection)?;
         migrate::check_key(&mut connection, &key)?;
+        audit::begin(&mut connection, &key)?;
         let writer = connector.sqlite_path().map(|_| Arc::default());
-        Ok(Self { pool: connector.into_pool(), key, writer })
+        Ok(Self { pool: connector.into_pool(), key, writer, acting: None })
+    }
+
+    /// A handle on the same database that leaves no row in the audit log: for what is noted besides a change.
+    pub(crate) fn aside(&self) -> Self {
+        Self { acting: None, ..self.clone() }
     }
 
     /// Whether the database answers.

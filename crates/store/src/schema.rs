@@ -49,7 +49,66 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         log_branch -> Text,
+        project_id -> Nullable<Text>,
     }
+}
+
+diesel::table! {
+    projects (id) { id -> Text, name -> Text, created_at -> BigInt, }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        username -> Text,
+        username_key -> Text,
+        source -> Text,
+        issuer -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        grants -> Text,
+        disabled -> Bool,
+        totp_sealed -> Nullable<Text>,
+        totp_on -> Bool,
+        totp_step -> BigInt,
+        recovery_codes -> Text,
+        setup_digest -> Nullable<Text>,
+        setup_until -> Nullable<BigInt>,
+        created_at -> BigInt,
+        last_sign_in_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    sessions (id) {
+        id -> Text,
+        digest -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+        last_used_at -> BigInt,
+        from_address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    tokens (id) {
+        id -> Text,
+        digest -> Text,
+        name -> Text,
+        kind -> Text,
+        role -> Nullable<Text>,
+        project_id -> Nullable<Text>,
+        owner_id -> Nullable<Text>,
+        created_by -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    worker_bindings (worker) { worker -> Text, token_id -> Nullable<Text>, bound_at -> BigInt, }
 }
 
 diesel::table! {
@@ -247,6 +306,26 @@ diesel::table! {
         resource_id -> Text,
         datastore_id -> Nullable<Text>,
         at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit_events (id) {
+        id -> BigInt,
+        at -> BigInt,
+        actor_kind -> Text,
+        actor_id -> Nullable<Text>,
+        actor_name -> Text,
+        action -> Text,
+        subject_kind -> Text,
+        subject_id -> Nullable<Text>,
+        subject_name -> Nullable<Text>,
+        datastore_id -> Nullable<Text>,
+        from_address -> Nullable<Text>,
+        outcome -> Text,
+        detail -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        hash -> Text,
     }
 }
 

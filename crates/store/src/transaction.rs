@@ -1,5 +1,5 @@
-//! Transactions: short, one writer at a time on SQLite, row locks on PostgreSQL, and the event of every change in the same
-//! commit as the change.
+//! Transactions: short, one writer at a time on SQLite, row locks on PostgreSQL, and the event and the audit row of every
+//! change in the same commit as the change.
 
 use std::sync::PoisonError;
 
@@ -7,14 +7,14 @@ use chrono::{DateTime, Utc};
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
-use domain::EventKind;
+use domain::{AuditEntry, EventKind, Subject, SubjectKind};
 use uuid::Uuid;
 
 use crate::columns::micros;
 use crate::connection::{AnyConnection, acquire};
 use crate::master_key::MasterKey;
 use crate::schema::{datastores, events, jobs, schedules};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, audit};
 
 /// How often a transaction that met another one is done again.
 const COLLISIONS: u32 = 5;
@@ -28,6 +28,10 @@ pub struct Transaction<'c> {
     /// The time that the caller gave.
     pub now: DateTime<Utc>,
     events: Vec<(EventKind, Uuid, Option<Uuid>)>,
+    /// What goes into the audit log besides the entry of the request.
+    audits: Vec<AuditEntry>,
+    /// What the request's entry is about, where the transaction knows better.
+    about: Option<Subject>,
 }
 
 impl Store {
@@ -70,8 +74,10 @@ impl Store {
             AnyConnection::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE")?,
             AnyConnection::Postgres(postgres) => AnsiTransactionManager::begin_transaction(postgres)?,
         }
-        let mut transaction = Transaction { connection, key: &self.key, now, events: Vec::new() };
-        let outcome = change(&mut transaction).and_then(|value| transaction.write_events().map(|()| value));
+        let mut transaction =
+            Transaction { connection, key: &self.key, now, events: Vec::new(), audits: Vec::new(), about: None };
+        let mut entry = audit::pending(self.acting.as_ref());
+        let outcome = transaction.run(change, entry.as_mut());
         type Manager = <AnyConnection as Connection>::TransactionManager;
         match outcome {
             Ok(value) => {
@@ -79,6 +85,7 @@ impl Store {
                     roll_back(connection);
                     return Err(error.into());
                 }
+                audit::written(self.acting.as_ref());
                 Ok(value)
             }
             Err(error) => {
@@ -125,6 +132,42 @@ impl<T: TransactionManager<AnyConnection>> Depth for T {
 }
 
 impl Transaction<'_> {
+    /// Makes the change and writes what tells of it. The name of a thing that the change deletes is looked up before.
+    fn run<T>(
+        &mut self,
+        change: &mut impl FnMut(&mut Transaction<'_>) -> Result<T, StoreError>,
+        mut entry: Option<&mut AuditEntry>,
+    ) -> Result<T, StoreError> {
+        if let Some(entry) = entry.as_mut() {
+            audit::describe(self.connection, entry)?;
+        }
+        let value = change(self)?;
+        let mut rows = std::mem::take(&mut self.audits);
+        if let Some(entry) = entry {
+            let changed: Vec<(SubjectKind, Uuid, Option<Uuid>)> = self
+                .events
+                .iter()
+                .filter_map(|(kind, id, datastore)| Some((SubjectKind::of_event(*kind)?, *id, *datastore)))
+                .collect();
+            audit::complete(entry, self.about.as_ref(), &changed);
+            rows.insert(0, entry.clone());
+        }
+        self.write_events()?;
+        audit::append(self, rows)?;
+        Ok(value)
+    }
+
+    /// Adds a row to the audit log, written at the transaction's end.
+    pub fn audit(&mut self, entry: AuditEntry) {
+        self.audits.push(entry);
+    }
+
+    /// Says what the request's entry is about, where its path does not tell: a thing that was just made, or one whose
+    /// name no table of this crate's `audit::describe` knows.
+    pub fn about(&mut self, subject: Subject) {
+        self.about = Some(subject);
+    }
+
     /// Notes that a thing changed. Noting the same thing twice in a transaction makes one event.
     pub fn changed(&mut self, kind: EventKind, resource: Uuid, datastore: Option<Uuid>) {
         let event = (kind, resource, datastore);

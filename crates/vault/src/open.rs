@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dial::Policy;
 use domain::{StorageAccess, storage::StorageConfig};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -30,10 +31,18 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Settings`] for settings that make no sense, or what the file system says.
     pub fn open(access: &StorageAccess) -> Result<Self, VaultError> {
+        Self::open_under(access, dial::of_process())
+    }
+
+    /// The same, where the bucket's endpoint must be one of those that `policy` allows, and not this process's own policy.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn open_under(access: &StorageAccess, policy: Policy) -> Result<Self, VaultError> {
         match &access.config {
             StorageConfig::Local { path } => Self::open_local(path.as_ref()),
             StorageConfig::S3 { prefix, .. } => {
-                let store = s3::open(&access.config, access.secret_access_key.as_ref())?;
+                let store = s3::open(&access.config, access.secret_access_key.as_ref(), policy)?;
                 let store: Arc<dyn ObjectStore> = match prefix.as_deref().map(|prefix| prefix.trim_matches('/')) {
                     None | Some("") => Arc::new(store),
                     Some(prefix) => {

@@ -131,6 +131,7 @@ impl ConnectionDraft {
             service: Some(self.service()),
             worker: None,
             storage_id: None,
+            project_id: None,
         };
         let mut errors = create.validate();
         errors.extend(port.err());
@@ -162,6 +163,7 @@ impl ConnectionDraft {
             service: (service != datastore.service).then_some(service),
             worker: None,
             storage_id: None,
+            project_id: None,
         };
         let mut errors = patch.validate();
         errors.extend(port.err());

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::jobs::{LogQuery, read_log};
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::paging::page_of;
@@ -47,6 +48,7 @@ pub(crate) struct BackupQuery {
 )]
 #[get("/datastores/{id}/backups")]
 pub(crate) async fn backup_list(
+    _: Allowed<operation::BackupList>,
     state: State,
     id: Id,
     query: Query<BackupQuery>,
@@ -79,6 +81,7 @@ pub(crate) async fn backup_list(
 )]
 #[post("/datastores/{id}/backups")]
 pub(crate) async fn backup_create(
+    _: Allowed<operation::BackupCreate>,
     state: State,
     request: HttpRequest,
     id: Id,
@@ -137,7 +140,11 @@ fn choose(datastore: &Datastore, asked: &BackupCreate) -> Result<(Method, Backup
     responses((status = 200, description = "The backup", body = Backup))
 )]
 #[get("/backups/{id}")]
-pub(crate) async fn backup_get(state: State, id: Id) -> Result<Json<Backup>, ApiProblem> {
+pub(crate) async fn backup_get(
+    _: Allowed<operation::BackupGet>,
+    state: State,
+    id: Id,
+) -> Result<Json<Backup>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.read(move |store| store.backup_get(id)).await?))
 }
@@ -154,7 +161,11 @@ pub(crate) async fn backup_get(state: State, id: Id) -> Result<Json<Backup>, Api
     )
 )]
 #[delete("/backups/{id}")]
-pub(crate) async fn backup_delete(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn backup_delete(
+    _: Allowed<operation::BackupDelete>,
+    state: State,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let backup = state.read(move |store| store.backup_get(id)).await?;
     if state.read(move |store| store.recovery_facts(backup.datastore_id)).await?.depends_on(id) {
@@ -181,7 +192,11 @@ pub(crate) async fn backup_delete(state: State, id: Id) -> Result<HttpResponse, 
     )
 )]
 #[post("/backups/{id}/cancel")]
-pub(crate) async fn backup_cancel(state: State, id: Id) -> Result<Json<Backup>, ApiProblem> {
+pub(crate) async fn backup_cancel(
+    _: Allowed<operation::BackupCancel>,
+    state: State,
+    id: Id,
+) -> Result<Json<Backup>, ApiProblem> {
     let id = id.into_inner();
     let cancel = move |store: &store::Store| {
         let job = store.backup_get(id)?.job_id;
@@ -204,7 +219,12 @@ pub(crate) async fn backup_cancel(state: State, id: Id) -> Result<Json<Backup>, 
     )
 )]
 #[post("/backups/{id}/verify")]
-pub(crate) async fn backup_verify(state: State, request: HttpRequest, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn backup_verify(
+    _: Allowed<operation::BackupVerify>,
+    state: State,
+    request: HttpRequest,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let inner = state.clone();
     answer_once(&state, &request, "", async move {
@@ -223,6 +243,7 @@ pub(crate) async fn backup_verify(state: State, request: HttpRequest, id: Id) ->
 )]
 #[get("/backups/{id}/log")]
 pub(crate) async fn backup_log(
+    _: Allowed<operation::BackupLog>,
     state: State,
     id: Id,
     query: Query<LogQuery>,

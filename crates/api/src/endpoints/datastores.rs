@@ -3,6 +3,7 @@
 
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post};
+use domain::access::{Place, Role};
 use domain::assignment::DatastoreAccess;
 use domain::list::MAX_LIMIT;
 use domain::name::validate_name;
@@ -16,6 +17,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::storages::storage_of_field;
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::inspection::{inspect_draft, inspect_registered};
@@ -44,12 +46,13 @@ pub(crate) struct DatastoreQuery {
 #[utoipa::path(tag = "datastores", params(DatastoreQuery), responses((status = 200, description = "The datastores", body = Page<Datastore>)))]
 #[get("/datastores")]
 pub(crate) async fn datastore_list(
+    access: Allowed<operation::DatastoreList>,
     state: State,
     query: Query<DatastoreQuery>,
 ) -> Result<Json<Page<Datastore>>, ApiProblem> {
     let DatastoreQuery { limit, cursor, engine, status } = query.0;
     let page = page_of(limit, cursor)?;
-    let filter = DatastoreFilter { engine, status };
+    let filter = DatastoreFilter { engine, status, projects: access.visible() };
     Ok(Json(state.read(move |store| store.datastore_list(&filter, &page, now())).await?))
 }
 
@@ -70,14 +73,17 @@ pub(crate) async fn datastore_list(
 )]
 #[post("/datastores")]
 pub(crate) async fn datastore_create(
+    access: Allowed<operation::DatastoreCreate>,
     state: State,
     request: HttpRequest,
     body: Body<DatastoreCreate>,
 ) -> Result<HttpResponse, ApiProblem> {
     let (inner, Body { value, digest }) = (state.clone(), body);
+    access.require_role(Role::Administrator, Place::of_project(value.project_id))?;
     answer_once(&state, &request, &digest, async move {
         let state = inner;
         let draft = value;
+        require_project(&state, draft.project_id).await?;
         check_fields(draft.validate(), draft.worker.as_deref())?;
         let storage = check_references(&state, Some(draft.name.clone()), None, draft.storage_id).await?;
         let inspection = inspect_draft(&state, &draft).await?;
@@ -104,11 +110,13 @@ pub(crate) async fn datastore_create(
 )]
 #[post("/datastores/test")]
 pub(crate) async fn datastore_test_draft(
+    _: Allowed<operation::DatastoreTestDraft>,
     state: State,
     body: Body<DatastoreCreate>,
 ) -> Result<Json<Inspection>, ApiProblem> {
     let draft = body.value;
     check_fields(draft.validate(), draft.worker.as_deref())?;
+    state.leave_trace().await?;
     Ok(Json(inspect_draft(&state, &draft).await?))
 }
 
@@ -119,7 +127,11 @@ pub(crate) async fn datastore_test_draft(
     responses((status = 200, description = "The datastore, without its password", body = Datastore))
 )]
 #[get("/datastores/{id}")]
-pub(crate) async fn datastore_get(state: State, id: Id) -> Result<Json<Datastore>, ApiProblem> {
+pub(crate) async fn datastore_get(
+    _: Allowed<operation::DatastoreGet>,
+    state: State,
+    id: Id,
+) -> Result<Json<Datastore>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.read(move |store| store.datastore_get(id, now())).await?))
 }
@@ -139,6 +151,7 @@ pub(crate) async fn datastore_get(state: State, id: Id) -> Result<Json<Datastore
 )]
 #[patch("/datastores/{id}")]
 pub(crate) async fn datastore_patch(
+    access: Allowed<operation::DatastorePatch>,
     state: State,
     id: Id,
     body: Body<DatastorePatch>,
@@ -146,6 +159,10 @@ pub(crate) async fn datastore_patch(
     let (id, change) = (id.into_inner(), body.value);
     check_fields(change.validate(), change.worker.as_deref())?;
     let before = state.read(move |store| store.datastore_get(id, now())).await?;
+    if let Some(project) = change.project_id.filter(|project| *project != before.project_id) {
+        access.require_role(Role::Administrator, Place::of_project(project))?;
+        require_project(&state, project).await?;
+    }
     check_references(&state, change.name.clone(), Some(id), change.storage_id).await?;
     if !changes_connection(&change) {
         return Ok(Json(state.change(move |store| store.datastore_update(id, &change, now())).await?));
@@ -187,6 +204,7 @@ pub(crate) struct DatastoreDeleteQuery {
 )]
 #[delete("/datastores/{id}")]
 pub(crate) async fn datastore_delete(
+    _: Allowed<operation::DatastoreDelete>,
     state: State,
     id: Id,
     query: Query<DatastoreDeleteQuery>,
@@ -206,9 +224,14 @@ pub(crate) async fn datastore_delete(
     responses((status = 200, description = "What a worker found, one finding a line", body = Inspection))
 )]
 #[post("/datastores/{id}/test")]
-pub(crate) async fn datastore_test(state: State, id: Id) -> Result<Json<Inspection>, ApiProblem> {
+pub(crate) async fn datastore_test(
+    _: Allowed<operation::DatastoreTest>,
+    state: State,
+    id: Id,
+) -> Result<Json<Inspection>, ApiProblem> {
     let id = id.into_inner();
     let datastore = state.read(move |store| store.datastore_get(id, now())).await?;
+    state.leave_trace().await?;
     Ok(Json(inspect_registered(&state, id, datastore.worker.as_deref()).await?))
 }
 
@@ -237,6 +260,17 @@ async fn check_references(
     Ok(found.id)
 }
 
+/// Makes sure that a field `project_id` names a project.
+async fn require_project(state: &State, id: Option<Uuid>) -> Result<(), ApiProblem> {
+    let Some(id) = id else { return Ok(()) };
+    let find = move |store: &Store| match store.project_get(id) {
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        found => found.map(Some),
+    };
+    let missing = || ApiProblem::invalid_field("/project_id", "there is no such project");
+    state.read(find).await?.map(|_| ()).ok_or_else(missing)
+}
+
 fn refuse_taken(store: &Store, name: String, own: Option<Uuid>) -> Result<(), StoreError> {
     let mut page = PageRequest { limit: MAX_LIMIT, cursor: None };
     loop {
@@ -252,8 +286,18 @@ fn refuse_taken(store: &Store, name: String, own: Option<Uuid>) -> Result<(), St
 }
 
 fn changes_connection(change: &DatastorePatch) -> bool {
-    let DatastorePatch { name: _, host, port, username, password, data_directory, service, worker, storage_id: _ } =
-        change;
+    let DatastorePatch {
+        name: _,
+        host,
+        port,
+        username,
+        password,
+        data_directory,
+        service,
+        worker,
+        storage_id: _,
+        project_id: _,
+    } = change;
     host.is_some()
         || port.is_some()
         || username.is_some()
@@ -278,6 +322,7 @@ fn as_draft(saved: DatastoreAccess, worker: Option<String>, change: &DatastorePa
         service: change.service.clone().or(Some(saved.service)),
         worker: change.worker.clone().or(worker),
         storage_id: None,
+        project_id: None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use crate::access::{Allowed, operation};
 use crate::extract::{Id, Query};
 use crate::paging::page_of;
 use crate::problem::ApiProblem;
@@ -34,10 +35,14 @@ pub(crate) struct JobQuery {
 /// Newest first; tests and plans are left out unless asked for by `kind`.
 #[utoipa::path(tag = "jobs", params(JobQuery), responses((status = 200, description = "The jobs", body = Page<Job>)))]
 #[get("/jobs")]
-pub(crate) async fn job_list(state: State, query: Query<JobQuery>) -> Result<Json<Page<Job>>, ApiProblem> {
+pub(crate) async fn job_list(
+    access: Allowed<operation::JobList>,
+    state: State,
+    query: Query<JobQuery>,
+) -> Result<Json<Page<Job>>, ApiProblem> {
     let JobQuery { limit, cursor, status, kind, datastore_id } = query.0;
     let page = page_of(limit, cursor)?;
-    let filter = store::JobFilter { status, kind, datastore_id };
+    let filter = store::JobFilter { status, kind, datastore_id, projects: access.visible() };
     Ok(Json(state.read(move |store| store.job_list(&filter, &page)).await?))
 }
 
@@ -48,7 +53,7 @@ pub(crate) async fn job_list(state: State, query: Query<JobQuery>) -> Result<Jso
     responses((status = 200, description = "The job", body = Job))
 )]
 #[get("/jobs/{id}")]
-pub(crate) async fn job_get(state: State, id: Id) -> Result<Json<Job>, ApiProblem> {
+pub(crate) async fn job_get(_: Allowed<operation::JobGet>, state: State, id: Id) -> Result<Json<Job>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.read(move |store| store.job_get(id)).await?))
 }
@@ -63,7 +68,11 @@ pub(crate) async fn job_get(state: State, id: Id) -> Result<Json<Job>, ApiProble
     responses((status = 200, description = "The job; `cancel_requested` is set while it still runs", body = Job))
 )]
 #[post("/jobs/{id}/cancel")]
-pub(crate) async fn job_cancel(state: State, id: Id) -> Result<Json<Job>, ApiProblem> {
+pub(crate) async fn job_cancel(
+    _: Allowed<operation::JobCancel>,
+    state: State,
+    id: Id,
+) -> Result<Json<Job>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.change(move |store| store.job_cancel(id, now())).await?))
 }
@@ -75,7 +84,12 @@ pub(crate) async fn job_cancel(state: State, id: Id) -> Result<Json<Job>, ApiPro
     responses((status = 200, description = "The lines, oldest first", body = Page<LogLine>))
 )]
 #[get("/jobs/{id}/log")]
-pub(crate) async fn job_log(state: State, id: Id, query: Query<LogQuery>) -> Result<Json<Page<LogLine>>, ApiProblem> {
+pub(crate) async fn job_log(
+    _: Allowed<operation::JobLog>,
+    state: State,
+    id: Id,
+    query: Query<LogQuery>,
+) -> Result<Json<Page<LogLine>>, ApiProblem> {
     read_log(&state, id.into_inner(), &query.0).await
 }
 

@@ -9,6 +9,7 @@ use domain::recovery::{RecoveryWindow, precision_seconds, windows};
 use domain::{ErrorCode, Problem};
 use store::RecoveryFacts;
 
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id};
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
@@ -26,7 +27,11 @@ const SCAN_LIMIT: Duration = Duration::from_secs(120);
     responses((status = 200, description = "The recovery window", body = RecoveryWindow))
 )]
 #[get("/datastores/{id}/recovery-window")]
-pub(crate) async fn recovery_window(state: State, id: Id) -> Result<Json<RecoveryWindow>, ApiProblem> {
+pub(crate) async fn recovery_window(
+    _: Allowed<operation::RecoveryWindow>,
+    state: State,
+    id: Id,
+) -> Result<Json<RecoveryWindow>, ApiProblem> {
     let id = id.into_inner();
     let (datastore, facts) =
         state.read(move |store| Ok((store.datastore_get(id, now())?, store.recovery_facts(id)?))).await?;
@@ -70,7 +75,12 @@ pub(crate) async fn recovery_window(state: State, id: Id) -> Result<Json<Recover
     )
 )]
 #[post("/datastores/{id}/log-scan")]
-pub(crate) async fn log_scan(state: State, id: Id, body: Body<LogScanCreate>) -> Result<Json<LogScan>, ApiProblem> {
+pub(crate) async fn log_scan(
+    _: Allowed<operation::LogScan>,
+    state: State,
+    id: Id,
+    body: Body<LogScanCreate>,
+) -> Result<Json<LogScan>, ApiProblem> {
     let (id, scan) = (id.into_inner(), body.value);
     if scan.to < scan.from {
         return Err(ApiProblem::invalid_field("/to", "must not be before from"));

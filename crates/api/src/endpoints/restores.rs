@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use actix_web::web::Json;
 use actix_web::{HttpRequest, HttpResponse, get, post};
-use domain::restore::RestoreStatus;
+use domain::access::Permission;
+use domain::restore::{RestoreStatus, RestoreTarget};
 use domain::{Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::jobs::{LogQuery, read_log};
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::paging::page_of;
@@ -56,6 +58,7 @@ impl PlanQuery {
 )]
 #[get("/backups/{id}/restore-plan")]
 pub(crate) async fn backup_restore_plan(
+    _: Allowed<operation::BackupRestorePlan>,
     state: State,
     id: Id,
     query: Query<PlanQuery>,
@@ -102,6 +105,7 @@ pub(crate) async fn backup_restore_plan(
 )]
 #[post("/backups/{id}/restore")]
 pub(crate) async fn backup_restore(
+    access: Allowed<operation::BackupRestore>,
     state: State,
     request: HttpRequest,
     id: Id,
@@ -109,6 +113,9 @@ pub(crate) async fn backup_restore(
 ) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let (inner, Body { value, digest }) = (state.clone(), body);
+    if value.target == RestoreTarget::InPlace {
+        access.require_also(&state, Permission::RestoreInPlace, id).await?;
+    }
     answer_once(&state, &request, &digest, async move {
         let state = inner;
         let backup = state.read(move |store| store.backup_get(id)).await?;
@@ -147,6 +154,7 @@ pub(crate) struct RestoreQuery {
 )]
 #[get("/datastores/{id}/restores")]
 pub(crate) async fn restore_list(
+    _: Allowed<operation::RestoreList>,
     state: State,
     id: Id,
     query: Query<RestoreQuery>,
@@ -163,7 +171,11 @@ pub(crate) async fn restore_list(
     responses((status = 200, description = "The restore", body = Restore))
 )]
 #[get("/restores/{id}")]
-pub(crate) async fn restore_get(state: State, id: Id) -> Result<Json<Restore>, ApiProblem> {
+pub(crate) async fn restore_get(
+    _: Allowed<operation::RestoreGet>,
+    state: State,
+    id: Id,
+) -> Result<Json<Restore>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.read(move |store| store.restore_get(id)).await?))
 }
@@ -180,7 +192,11 @@ pub(crate) async fn restore_get(state: State, id: Id) -> Result<Json<Restore>, A
     )
 )]
 #[post("/restores/{id}/cancel")]
-pub(crate) async fn restore_cancel(state: State, id: Id) -> Result<Json<Restore>, ApiProblem> {
+pub(crate) async fn restore_cancel(
+    _: Allowed<operation::RestoreCancel>,
+    state: State,
+    id: Id,
+) -> Result<Json<Restore>, ApiProblem> {
     let id = id.into_inner();
     let cancel = move |store: &store::Store| {
         let job = store.restore_get(id)?.job_id;
@@ -203,7 +219,12 @@ pub(crate) async fn restore_cancel(state: State, id: Id) -> Result<Json<Restore>
     )
 )]
 #[post("/restores/{id}/undo")]
-pub(crate) async fn restore_undo(state: State, request: HttpRequest, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn restore_undo(
+    _: Allowed<operation::RestoreUndo>,
+    state: State,
+    request: HttpRequest,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let inner = state.clone();
     answer_once(&state, &request, "", async move {
@@ -222,6 +243,7 @@ pub(crate) async fn restore_undo(state: State, request: HttpRequest, id: Id) -> 
 )]
 #[get("/restores/{id}/log")]
 pub(crate) async fn restore_log(
+    _: Allowed<operation::RestoreLog>,
     state: State,
     id: Id,
     query: Query<LogQuery>,

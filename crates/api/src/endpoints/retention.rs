@@ -6,6 +6,7 @@ use domain::retention::{ClockFacts, RetentionPlan, RetentionPolicy};
 use domain::{Backup, BackupHold, BackupSettings, Job, Problem};
 
 use super::storages::storage_of_field;
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id};
 use crate::idempotency::{Answer, answer_once};
 use crate::problem::ApiProblem;
@@ -19,7 +20,11 @@ use crate::upkeep::plan_of;
     responses((status = 200, description = "The settings", body = BackupSettings))
 )]
 #[get("/datastores/{id}/backup-settings")]
-pub(crate) async fn backup_settings_get(state: State, id: Id) -> Result<Json<BackupSettings>, ApiProblem> {
+pub(crate) async fn backup_settings_get(
+    _: Allowed<operation::BackupSettingsGet>,
+    state: State,
+    id: Id,
+) -> Result<Json<BackupSettings>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.read(move |store| store.backup_settings_get(id)).await?))
 }
@@ -39,6 +44,7 @@ pub(crate) async fn backup_settings_get(state: State, id: Id) -> Result<Json<Bac
 )]
 #[put("/datastores/{id}/backup-settings")]
 pub(crate) async fn backup_settings_put(
+    _: Allowed<operation::BackupSettingsPut>,
     state: State,
     id: Id,
     body: Body<BackupSettings>,
@@ -60,7 +66,11 @@ pub(crate) async fn backup_settings_put(
     responses((status = 200, description = "A verdict for each backup", body = RetentionPlan))
 )]
 #[get("/datastores/{id}/retention-plan")]
-pub(crate) async fn retention_plan(state: State, id: Id) -> Result<Json<RetentionPlan>, ApiProblem> {
+pub(crate) async fn retention_plan(
+    _: Allowed<operation::RetentionPlan>,
+    state: State,
+    id: Id,
+) -> Result<Json<RetentionPlan>, ApiProblem> {
     planned(&state, id, None).await
 }
 
@@ -78,6 +88,7 @@ pub(crate) async fn retention_plan(state: State, id: Id) -> Result<Json<Retentio
 )]
 #[post("/datastores/{id}/retention-plan")]
 pub(crate) async fn retention_preview(
+    _: Allowed<operation::RetentionPreview>,
     state: State,
     id: Id,
     body: Body<RetentionPolicy>,
@@ -109,7 +120,12 @@ async fn planned(state: &State, id: Id, policy: Option<RetentionPolicy>) -> Resu
     )
 )]
 #[put("/backups/{id}/hold")]
-pub(crate) async fn backup_hold(state: State, id: Id, body: Body<BackupHold>) -> Result<Json<Backup>, ApiProblem> {
+pub(crate) async fn backup_hold(
+    _: Allowed<operation::BackupHold>,
+    state: State,
+    id: Id,
+    body: Body<BackupHold>,
+) -> Result<Json<Backup>, ApiProblem> {
     let errors = body.value.validate();
     if !errors.is_empty() {
         return Err(ApiProblem::invalid(errors));
@@ -125,7 +141,11 @@ pub(crate) async fn backup_hold(state: State, id: Id, body: Body<BackupHold>) ->
     responses((status = 200, description = "The backup", body = Backup))
 )]
 #[delete("/backups/{id}/hold")]
-pub(crate) async fn backup_release(state: State, id: Id) -> Result<Json<Backup>, ApiProblem> {
+pub(crate) async fn backup_release(
+    _: Allowed<operation::BackupRelease>,
+    state: State,
+    id: Id,
+) -> Result<Json<Backup>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.change(move |store| store.backup_hold(id, None, now())).await?))
 }
@@ -143,7 +163,12 @@ pub(crate) async fn backup_release(state: State, id: Id) -> Result<Json<Backup>,
     )
 )]
 #[post("/datastores/{id}/sweep")]
-pub(crate) async fn datastore_sweep(state: State, request: HttpRequest, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn datastore_sweep(
+    _: Allowed<operation::DatastoreSweep>,
+    state: State,
+    request: HttpRequest,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let inner = state.clone();
     answer_once(&state, &request, "", async move {

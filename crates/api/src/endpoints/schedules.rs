@@ -8,6 +8,7 @@ use domain::{
     ScheduleSettings,
 };
 
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::paging::{PageQuery, page_of};
@@ -24,6 +25,7 @@ use crate::state::{State, now};
 )]
 #[get("/datastores/{id}/schedules")]
 pub(crate) async fn schedule_list(
+    _: Allowed<operation::ScheduleList>,
     state: State,
     id: Id,
     query: Query<PageQuery>,
@@ -49,6 +51,7 @@ pub(crate) async fn schedule_list(
 )]
 #[post("/datastores/{id}/schedules")]
 pub(crate) async fn schedule_create(
+    _: Allowed<operation::ScheduleCreate>,
     state: State,
     request: HttpRequest,
     id: Id,
@@ -78,7 +81,10 @@ pub(crate) async fn schedule_create(
     )
 )]
 #[post("/schedules/preview")]
-pub(crate) async fn schedule_preview(body: Body<PreviewRequest>) -> Result<Json<PreviewResponse>, ApiProblem> {
+pub(crate) async fn schedule_preview(
+    _: Allowed<operation::SchedulePreview>,
+    body: Body<PreviewRequest>,
+) -> Result<Json<PreviewResponse>, ApiProblem> {
     Ok(Json(body.value.answer(now()).map_err(ApiProblem::invalid)?))
 }
 
@@ -90,7 +96,7 @@ pub(crate) async fn schedule_preview(body: Body<PreviewRequest>) -> Result<Json<
     responses((status = 200, description = "The settings", body = ScheduleSettings))
 )]
 #[get("/schedules/settings")]
-pub(crate) async fn schedule_settings(state: State) -> Json<ScheduleSettings> {
+pub(crate) async fn schedule_settings(_: Allowed<operation::ScheduleSettings>, state: State) -> Json<ScheduleSettings> {
     Json(state.schedule_settings)
 }
 
@@ -101,7 +107,11 @@ pub(crate) async fn schedule_settings(state: State) -> Json<ScheduleSettings> {
     responses((status = 200, description = "The schedule", body = Schedule, headers(("ETag" = String, description = "Its version"))))
 )]
 #[get("/schedules/{id}")]
-pub(crate) async fn schedule_get(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn schedule_get(
+    _: Allowed<operation::ScheduleGet>,
+    state: State,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     Ok(answer(&state.read(move |store| store.schedule_get(id)).await?))
 }
@@ -125,6 +135,7 @@ pub(crate) async fn schedule_get(state: State, id: Id) -> Result<HttpResponse, A
 )]
 #[patch("/schedules/{id}")]
 pub(crate) async fn schedule_patch(
+    _: Allowed<operation::SchedulePatch>,
     state: State,
     request: HttpRequest,
     id: Id,
@@ -152,7 +163,11 @@ pub(crate) async fn schedule_patch(
     responses((status = 204, description = "It is gone"))
 )]
 #[delete("/schedules/{id}")]
-pub(crate) async fn schedule_delete(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn schedule_delete(
+    _: Allowed<operation::ScheduleDelete>,
+    state: State,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     state.change(move |store| store.schedule_delete(id, now())).await?;
     Ok(HttpResponse::NoContent().finish())
@@ -167,7 +182,11 @@ pub(crate) async fn schedule_delete(state: State, id: Id) -> Result<HttpResponse
     responses((status = 200, description = "The schedule as it is now", body = Schedule, headers(("ETag" = String, description = "Its version"))))
 )]
 #[post("/schedules/{id}/pause")]
-pub(crate) async fn schedule_pause(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn schedule_pause(
+    _: Allowed<operation::SchedulePause>,
+    state: State,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     Ok(answer(&state.change(move |store| store.schedule_pause(id, now())).await?))
 }
@@ -181,7 +200,11 @@ pub(crate) async fn schedule_pause(state: State, id: Id) -> Result<HttpResponse,
     responses((status = 200, description = "The schedule as it is now", body = Schedule, headers(("ETag" = String, description = "Its version"))))
 )]
 #[post("/schedules/{id}/resume")]
-pub(crate) async fn schedule_resume(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn schedule_resume(
+    _: Allowed<operation::ScheduleResume>,
+    state: State,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let (id, settings) = (id.into_inner(), state.schedule_settings);
     Ok(answer(&state.change(move |store| store.schedule_resume(id, &settings, now())).await?))
 }
@@ -201,7 +224,12 @@ pub(crate) async fn schedule_resume(state: State, id: Id) -> Result<HttpResponse
     )
 )]
 #[post("/schedules/{id}/run")]
-pub(crate) async fn schedule_run(state: State, request: HttpRequest, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn schedule_run(
+    _: Allowed<operation::ScheduleRun>,
+    state: State,
+    request: HttpRequest,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let inner = state.clone();
     answer_once(&state, &request, "", async move {
@@ -221,6 +249,7 @@ pub(crate) async fn schedule_run(state: State, request: HttpRequest, id: Id) -> 
 )]
 #[get("/schedules/{id}/runs")]
 pub(crate) async fn schedule_run_list(
+    _: Allowed<operation::ScheduleRunList>,
     state: State,
     id: Id,
     query: Query<PageQuery>,

@@ -13,6 +13,7 @@ use store::PageRequest;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
+use crate::access::{Allowed, operation};
 use crate::metrics::Inventory;
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
@@ -53,7 +54,7 @@ pub(crate) async fn readyz(state: State) -> Result<Json<Health>, ApiProblem> {
     responses((status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"))
 )]
 #[get("/metrics")]
-pub(crate) async fn metrics(state: State) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn metrics(_: Allowed<operation::Metrics>, state: State) -> Result<HttpResponse, ApiProblem> {
     let inventory = state.read(count).await?;
     let text = state.metrics.render(state.version, &inventory);
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")).body(text))
@@ -70,7 +71,7 @@ fn count(store: &store::Store) -> Result<Inventory, store::StoreError> {
     };
     let one = PageRequest { limit: 1, cursor: None };
     for &status in JobStatus::ALL {
-        let filter = store::JobFilter { status: Some(status), kind: None, datastore_id: None };
+        let filter = store::JobFilter { status: Some(status), ..store::JobFilter::default() };
         inventory.jobs.push((status.as_str(), store.job_list(&filter, &one)?.total));
     }
     let mut page = PageRequest { limit: domain::list::MAX_LIMIT, cursor: None };

@@ -7,6 +7,7 @@ use domain::{Page, Storage, StorageCreate, StoragePatch};
 use store::{Store, StoreError};
 use uuid::Uuid;
 
+use crate::access::{Allowed, operation};
 use crate::extract::{Body, Id, Query};
 use crate::idempotency::{Answer, answer_once};
 use crate::paging::{PageQuery, page_of};
@@ -16,7 +17,11 @@ use crate::state::{State, now};
 /// List the storages
 #[utoipa::path(tag = "storages", params(PageQuery), responses((status = 200, description = "The storages", body = Page<Storage>)))]
 #[get("/storages")]
-pub(crate) async fn storage_list(state: State, query: Query<PageQuery>) -> Result<Json<Page<Storage>>, ApiProblem> {
+pub(crate) async fn storage_list(
+    _: Allowed<operation::StorageList>,
+    state: State,
+    query: Query<PageQuery>,
+) -> Result<Json<Page<Storage>>, ApiProblem> {
     let page = page_of(query.0.limit, query.0.cursor)?;
     Ok(Json(state.read(move |store| store.storage_list(&page)).await?))
 }
@@ -33,6 +38,7 @@ pub(crate) async fn storage_list(state: State, query: Query<PageQuery>) -> Resul
 )]
 #[post("/storages")]
 pub(crate) async fn storage_create(
+    _: Allowed<operation::StorageCreate>,
     state: State,
     request: HttpRequest,
     body: Body<StorageCreate>,
@@ -57,7 +63,11 @@ pub(crate) async fn storage_create(
     responses((status = 200, description = "The storage, without its secret", body = Storage))
 )]
 #[get("/storages/{id}")]
-pub(crate) async fn storage_get(state: State, id: Id) -> Result<Json<Storage>, ApiProblem> {
+pub(crate) async fn storage_get(
+    _: Allowed<operation::StorageGet>,
+    state: State,
+    id: Id,
+) -> Result<Json<Storage>, ApiProblem> {
     let id = id.into_inner();
     Ok(Json(state.read(move |store| store.storage_get(id)).await?))
 }
@@ -72,7 +82,12 @@ pub(crate) async fn storage_get(state: State, id: Id) -> Result<Json<Storage>, A
     responses((status = 200, description = "The storage as it is now", body = Storage))
 )]
 #[patch("/storages/{id}")]
-pub(crate) async fn storage_patch(state: State, id: Id, body: Body<StoragePatch>) -> Result<Json<Storage>, ApiProblem> {
+pub(crate) async fn storage_patch(
+    _: Allowed<operation::StoragePatch>,
+    state: State,
+    id: Id,
+    body: Body<StoragePatch>,
+) -> Result<Json<Storage>, ApiProblem> {
     let id = id.into_inner();
     if let Some(Err(error)) = body.value.name.as_deref().map(domain::name::validate_name) {
         return Err(ApiProblem::invalid_field("/name", error.to_string()));
@@ -92,7 +107,11 @@ pub(crate) async fn storage_patch(state: State, id: Id, body: Body<StoragePatch>
     )
 )]
 #[delete("/storages/{id}")]
-pub(crate) async fn storage_delete(state: State, id: Id) -> Result<HttpResponse, ApiProblem> {
+pub(crate) async fn storage_delete(
+    _: Allowed<operation::StorageDelete>,
+    state: State,
+    id: Id,
+) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     state.change(move |store| store.storage_delete(id, now())).await?;
     Ok(HttpResponse::NoContent().finish())

@@ -1,4 +1,4 @@
-//! What workers say and hear. Every call needs the workers' token; every message after the claim carries its attempt, and
+//! What workers say and hear. Every call needs a worker's token, which speaks only of what its own workers hold; every message after the claim carries its attempt, and
 //! one with an old number is answered `lease_lost`. // F-11
 
 use std::time::Duration;
@@ -12,10 +12,10 @@ use domain::log_archive::{ArchiverClaim, ArchiverClaims, ArchiverReport, Archivi
 use domain::name::validate_name;
 use tokio::time::Instant;
 
+use crate::access::WorkerOnly;
 use crate::extract::{Body, Id, WORKER_LIMIT};
 use crate::problem::ApiProblem;
 use crate::state::{State, now};
-use crate::token::WorkerOnly;
 
 /// The longest that a claim may wait for a job, in seconds.
 const MAX_WAIT_SECONDS: u64 = 30;
@@ -35,7 +35,7 @@ const LOOK: Duration = Duration::from_secs(1);
 )]
 #[post("/worker/jobs/claim")]
 pub(crate) async fn worker_claim(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     body: Body<ClaimRequest>,
 ) -> Result<Json<ClaimResponse>, ApiProblem> {
@@ -46,6 +46,7 @@ pub(crate) async fn worker_claim(
     if wait_seconds > MAX_WAIT_SECONDS {
         return Err(ApiProblem::invalid_field("/wait_seconds", format!("must be at most {MAX_WAIT_SECONDS}")));
     }
+    caller.speaks_as(&state, &worker.name).await?;
     if has_just_started {
         let name = worker.name.clone();
         state.change(move |store| store.job_abandon_all_of(&name, now())).await?;
@@ -85,12 +86,13 @@ pub(crate) async fn worker_claim(
 )]
 #[post("/worker/jobs/{id}/heartbeat")]
 pub(crate) async fn worker_heartbeat(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     id: Id,
     body: Body<Heartbeat, WORKER_LIMIT>,
 ) -> Result<Json<HeartbeatResponse>, ApiProblem> {
     let id = id.into_inner();
+    caller.holds_job(&state, id).await?;
     Ok(Json(state.change(move |store| store.job_heartbeat(id, &body.value, LEASE_SECONDS, now())).await?))
 }
 
@@ -109,12 +111,13 @@ pub(crate) async fn worker_heartbeat(
 )]
 #[post("/worker/jobs/{id}/result")]
 pub(crate) async fn worker_result(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     id: Id,
     body: Body<ResultReport, WORKER_LIMIT>,
 ) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
+    caller.holds_job(&state, id).await?;
     state.change(move |store| store.job_finish(id, &body.value, now())).await?;
     Ok(HttpResponse::NoContent().finish())
 }
@@ -135,12 +138,13 @@ pub(crate) async fn worker_result(
 )]
 #[post("/worker/jobs/{id}/suspend-archiving")]
 pub(crate) async fn worker_suspend_archiving(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     id: Id,
     body: Body<SuspendArchiving>,
 ) -> Result<Json<ArchivingSuspended>, ApiProblem> {
     let (id, attempt) = (id.into_inner(), body.value.attempt);
+    caller.holds_job(&state, id).await?;
     let is_free = state.read(move |store| store.log_archiver_suspend(id, attempt, now())).await?;
     Ok(Json(ArchivingSuspended { is_free }))
 }
@@ -157,13 +161,14 @@ pub(crate) async fn worker_suspend_archiving(
 )]
 #[post("/worker/log-archivers/claim")]
 pub(crate) async fn worker_log_archivers(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     body: Body<ArchiverClaim, WORKER_LIMIT>,
 ) -> Result<Json<ArchiverClaims>, ApiProblem> {
     if let Err(error) = validate_name(&body.value.worker.name) {
         return Err(ApiProblem::invalid_field("/worker/name", error.to_string()));
     }
+    caller.speaks_as(&state, &body.value.worker.name).await?;
     Ok(Json(state.read(move |store| store.log_archivers_claim(&body.value, now())).await?))
 }
 
@@ -178,11 +183,12 @@ pub(crate) async fn worker_log_archivers(
 )]
 #[get("/worker/log-archivers/{id}/segments")]
 pub(crate) async fn worker_log_segments(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     id: Id,
 ) -> Result<Json<Vec<LogSegment>>, ApiProblem> {
     let id = id.into_inner();
+    caller.holds_logs(&state, id).await?;
     Ok(Json(state.read(move |store| store.log_segments(id)).await?))
 }
 
@@ -199,12 +205,13 @@ pub(crate) async fn worker_log_segments(
 )]
 #[post("/worker/log-archivers/{id}/report")]
 pub(crate) async fn worker_log_report(
-    _worker: WorkerOnly,
+    caller: WorkerOnly,
     state: State,
     id: Id,
     body: Body<ArchiverReport, WORKER_LIMIT>,
 ) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
+    caller.holds_logs(&state, id).await?;
     state.change(move |store| store.log_archiver_report(id, &body.value, now())).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -1,11 +1,9 @@
 //! JSON bodies. Not JSON at all is 400, JSON of another shape is 422 and names the field. Size and time are bounded. // F-92
 
-use std::time::Duration;
-
 use actix_web::dev::Payload;
 use actix_web::http::header;
-use actix_web::web::BytesMut;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::web::{BytesMut, Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest};
 use domain::ErrorCode;
 use futures::StreamExt;
 use futures::future::LocalBoxFuture;
@@ -13,15 +11,15 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::Decided;
 use super::pointer::field_error;
+use crate::edge_settings::{EdgeLimits, EdgeSettings};
 use crate::problem::ApiProblem;
 
 /// The largest body that people's programs may send, in bytes.
 const LIMIT: usize = 256 << 10;
 /// The largest body that a worker may send, in bytes: it brings log lines.
 pub(crate) const WORKER_LIMIT: usize = 4 << 20;
-/// How long a body may take to arrive.
-const ARRIVAL: Duration = Duration::from_secs(30);
 
 /// A body of the type `T`, at most `MOST` bytes long.
 pub(crate) struct Body<T, const MOST: usize = LIMIT> {
@@ -37,10 +35,16 @@ impl<T: DeserializeOwned + 'static, const MOST: usize> FromRequest for Body<T, M
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let typed = check_headers(request, MOST);
         let payload = payload.take();
+        let settings = request.app_data::<Data<EdgeSettings>>();
+        let arrival = settings.map_or(EdgeLimits::default().body, |settings| settings.limits.body);
+        let decided = request.extensions().get::<Decided>().cloned();
         Box::pin(async move {
+            if let Some(decided) = decided {
+                decided.wait().await;
+            }
             typed?;
-            let bytes = tokio::time::timeout(ARRIVAL, collect(payload, MOST)).await.map_err(|_| {
-                ApiProblem::new(ErrorCode::MalformedBody, "The body did not arrive in time. Send it again.")
+            let bytes = tokio::time::timeout(arrival, collect(payload, MOST)).await.map_err(|_| {
+                ApiProblem::new(ErrorCode::RequestTimeout, "The body did not arrive in time. Send it again.")
             })??;
             Ok(Self { value: parse(&bytes)?, digest: hex::encode(Sha256::digest(&bytes)) })
         })

@@ -7,12 +7,12 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::log_archive::LogArchivingStatus;
 use domain::retention::RetentionPlan;
-use domain::{Backup, BackupType};
+use domain::{Backup, BackupType, Subject, SubjectKind};
 use store::{RecoveryFacts, Store, StoreError};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::unless_busy;
+use super::{by_rule, sweep};
 use crate::background::call;
 use crate::state::{State, now};
 
@@ -37,7 +37,7 @@ pub(super) async fn expire(state: &State, datastore: Uuid, plan: RetentionPlan) 
             .log_segments_expire(datastore, &|from, to| plan.protects_logs(from, to), now())
             .or_else(unless_gone)?;
         if expired > 0 {
-            unless_busy(store.sweep_start(datastore, now()).map(drop))?;
+            sweep(store, "retention", datastore)?;
         }
         Ok(expired)
     });
@@ -84,7 +84,8 @@ fn begin_if_wanted(store: &Store, id: Uuid, rests: bool, now: DateTime<Utc>) -> 
     let Some(method) = store.datastore_get(id, now)?.capabilities.methods.first().map(|method| method.method) else {
         return Ok(None);
     };
-    match store.backup_create(id, method, BackupType::Full, now) {
+    let entry = by_rule("log archiving", "backup_create", Subject::of(SubjectKind::Backup, None));
+    match store.acting(entry).backup_create(id, method, BackupType::Full, now) {
         Ok(backup) => Ok(Some(backup)),
         Err(StoreError::Busy { .. } | StoreError::NotFound { .. }) => Ok(None),
         Err(error) => Err(error),

@@ -1,10 +1,17 @@
 //! The service as its users meet it: started for real, over HTTP, with workers that speak the real protocol.
 
+mod access;
+mod audit;
 mod control_database;
 mod conventions;
 mod datastores;
 mod events;
+mod limits;
+mod matrix;
+mod network;
+mod oidc;
 mod pages;
+mod people;
 mod recovery;
 mod restores;
 mod retention;
@@ -14,3 +21,4 @@ mod specification;
 mod support;
 mod walk;
 mod worker_protocol;
+mod workers_apart;

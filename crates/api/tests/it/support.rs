@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
-use api::{Running, ServiceConfig};
+use api::{EdgeSettings, Running, ServiceConfig};
 use chrono::Utc;
 use client::Client;
 use domain::assignment::{Assignment, BackupSummary, ClaimRequest, Outcome, ResultReport, Task, TaskResult};
@@ -85,6 +85,13 @@ impl TestService {
         Self::with(running, directory)
     }
 
+    /// A service that meets the network in another way.
+    pub async fn start_with(edge: EdgeSettings) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let running = api::start(config(open_store(directory.path()), edge)).await.unwrap();
+        Self::with(running, directory)
+    }
+
     /// A service whose control database is at `url`.
     pub async fn start_at(url: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -95,7 +102,7 @@ impl TestService {
 
     pub fn with(running: Running, directory: tempfile::TempDir) -> Self {
         static PROVIDER: OnceLock<()> = OnceLock::new();
-        PROVIDER.get_or_init(|| rustls::crypto::ring::default_provider().install_default().unwrap());
+        PROVIDER.get_or_init(|| drop(rustls::crypto::ring::default_provider().install_default()));
         let address = running.address();
         Self { running: Some(running), address, http: reqwest::Client::new(), directory, succeeded: Mutex::default() }
     }
@@ -113,9 +120,14 @@ impl TestService {
     }
 
     pub async fn send(&self, request: reqwest::RequestBuilder) -> Answered {
+        self.send_as(&self.http, request).await
+    }
+
+    /// Sends a request with a client's own headers.
+    pub async fn send_as(&self, client: &reqwest::Client, request: reqwest::RequestBuilder) -> Answered {
         let request = request.timeout(Duration::from_secs(60)).build().unwrap();
         let (method, path) = (request.method().to_string(), request.url().path().to_owned());
-        let response = self.http.execute(request).await.unwrap();
+        let response = client.execute(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let text = response.text().await.unwrap();
         // Only a worker's claim is answered with secrets. // F-81
@@ -166,16 +178,20 @@ impl TestService {
 }
 
 pub async fn start_on(store: Store) -> Running {
-    api::start(ServiceConfig {
+    api::start(config(store, EdgeSettings::default())).await.unwrap()
+}
+
+pub fn config(store: Store, edge: EdgeSettings) -> ServiceConfig {
+    ServiceConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         store,
         worker_token: Secret::new(TOKEN),
         default_storage_path: PathBuf::from("/var/lib/holdfast/storage"),
         version: "0.0.0-test",
         schedule_settings: domain::ScheduleSettings::default(),
-    })
-    .await
-    .unwrap()
+        edge,
+        oidc: None,
+    }
 }
 
 pub fn draft(name: &str) -> DatastoreCreate {

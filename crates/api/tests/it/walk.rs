@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::support::{TOKEN, TestService, eventually, identity, line, success};
+use crate::people::{PASS_PHRASE, cookie_of, with_cookie};
+use crate::support::{Answered, TOKEN, TestService, eventually, identity, line, success};
 
 #[actix_web::test]
 async fn every_operation_of_the_document_is_called_with_success() {
-    let service = TestService::start().await;
+    let mut service = TestService::start().await;
     let worker = service.worker(success);
     for path in ["/healthz", "/readyz", "/metrics", "/openapi.json", "/api/v1/workers"] {
         service.get(path).await;
@@ -85,8 +86,66 @@ async fn every_operation_of_the_document_is_called_with_success() {
     assert_eq!(stream.status(), 200);
     service.succeeded.lock().unwrap().insert(("GET".to_owned(), "/api/v1/events".to_owned()));
 
+    let exported = service.get("/api/v1/audit-events/export?format=csv").await;
+    assert!(exported.text.starts_with("id,at,actor_kind"), "{}", exported.text);
+    let_people_in(&mut service).await;
+    let untraced = untraced(&service).await;
+    assert_eq!(untraced, Vec::<String>::new(), "operations that changed something and left no audit row");
+    // Browsers walk these by way of an identity provider: see the browser tests.
+    for path in ["/api/v1/auth/oidc/start", "/api/v1/auth/oidc/callback"] {
+        service.succeeded.lock().unwrap().insert(("GET".to_owned(), path.to_owned()));
+    }
     assert_eq!(missing(&service), Vec::<String>::new(), "operations that no request called with success");
     service.stop().await;
+}
+
+/// Projects, users and tokens; then somebody signs in, and from there on asks for everything.
+async fn let_people_in(service: &mut TestService) {
+    let project = service.post("/api/v1/projects", json!({"name": "shops"})).await.header("location").to_owned();
+    assert_eq!(service.patch(&project, json!({"name": "stores"})).await.json()["name"], "stores");
+    assert_eq!(service.get(&project).await.json()["datastores"], 0);
+    assert_eq!(service.get("/api/v1/projects").await.json()["total"], 1);
+    assert_eq!(service.delete(&project).await.status, 204);
+    let made = service.post("/api/v1/users", json!({"username": "anna", "grants": [{"role": "viewer"}]})).await;
+    let user = made.header("location").to_owned();
+    assert_eq!(service.get(&user).await.json()["status"], "invited");
+    assert_eq!(service.post(&format!("{user}/setup-link"), json!({})).await.status, 200);
+    assert_eq!(service.patch(&user, json!({"disabled": true})).await.json()["status"], "disabled");
+    service.post(&format!("{user}/setup-link"), json!({})).await.problem(409, "conflict");
+    assert_eq!(service.delete(&user).await.status, 204);
+    assert_eq!(service.get("/api/v1/auth/options").await.json()["oidc"], Value::Null);
+
+    let cookie = service.claim().await;
+    service.http = with_cookie(&cookie);
+    assert_eq!(service.get("/api/v1/users").await.json()["items"][0]["username"], "admin");
+    assert_eq!(service.get("/api/v1/auth/me").await.json()["claimed"], true);
+    let token = service.post("/api/v1/tokens", json!({"name": "ci", "role": "viewer"})).await.json();
+    assert_eq!(service.get("/api/v1/tokens").await.json()["items"][0], token["token"]);
+    let token = format!("/api/v1/tokens/{}", token["token"]["id"].as_str().unwrap());
+    assert_eq!(service.delete(&token).await.status, 204);
+    let begun = service.post("/api/v1/auth/two-factor", json!({})).await.json();
+    let secret = totp_rs::Secret::try_from_base32(begun["secret"].as_str().unwrap()).unwrap();
+    let totp = totp_rs::Builder::new().with_secret(secret).build().unwrap();
+    let code = json!({"code": totp.generate_current().to_string()});
+    assert_eq!(service.post("/api/v1/auth/two-factor/confirm", code).await.status, 200);
+    let password = json!({"password": PASS_PHRASE});
+    assert_eq!(service.post("/api/v1/auth/two-factor/disable", password).await.status, 204);
+    let change = json!({"current_password": PASS_PHRASE, "new_password": PASS_PHRASE});
+    assert_eq!(service.post("/api/v1/auth/password", change).await.status, 204);
+    let other = with_cookie(&cookie_of(&anew(service).await));
+    let sessions = service.get("/api/v1/auth/sessions").await.json();
+    let second = sessions["items"].as_array().unwrap().iter().find(|session| session["current"] == false).unwrap();
+    let second = format!("/api/v1/auth/sessions/{}", second["id"].as_str().unwrap());
+    assert_eq!(service.delete(&second).await.status, 204);
+    service.ask(&other, "GET", "/api/v1/auth/me", Value::Null).await.problem(401, "unauthenticated");
+    let other = with_cookie(&cookie_of(&anew(service).await));
+    assert_eq!(service.ask(&other, "POST", "/api/v1/auth/logout", Value::Null).await.status, 204);
+}
+
+/// A sign-in by a browser that has no session yet.
+async fn anew(service: &TestService) -> Answered {
+    let body = json!({"username": "admin", "password": PASS_PHRASE});
+    service.ask(&reqwest::Client::new(), "POST", "/api/v1/auth/login", body).await
 }
 
 /// A schedule's life, its first run included.
@@ -156,6 +215,8 @@ async fn archive_logs(service: &TestService, datastore: &str) {
     service.delete(&format!("/api/v1/backups/{backup}")).await.problem(409, "backup_has_dependents");
     switched["log_archiving"] = json!(false);
     assert_eq!(service.send(service.http.put(service.url(&settings)).json(&switched)).await.status, 200);
+    let ending = || async { service.get("/api/v1/jobs?kind=end_log_archiving").await.json() };
+    eventually("the server keeps no log any more", ending, |jobs| jobs["items"][0]["status"] == "completed").await;
 }
 
 /// Cancels a waiting job under each of the names that it has.
@@ -197,6 +258,41 @@ async fn ended(service: &TestService, answer: crate::support::Answered, status: 
     let location = answer.header("location").to_owned();
     eventually(status, || async { service.get(&location).await.json() }, |resource| resource["status"] == status).await;
     location
+}
+
+/// Operations that are asked for with a body and change nothing.
+const QUESTIONS: [&str; 2] = ["retention_preview", "schedule_preview"];
+
+/// The operations of the document that may change something and of which the audit log has no row.
+async fn untraced(service: &TestService) -> Vec<String> {
+    let mut traced = BTreeSet::new();
+    let mut address = "/api/v1/audit-events?limit=200".to_owned();
+    loop {
+        let page = service.get(&address).await.json();
+        for row in page["items"].as_array().unwrap() {
+            traced.insert(row["action"].as_str().unwrap().to_owned());
+            let by_worker = row["actor"]["kind"] == "worker";
+            assert_eq!(by_worker, row["request_id"].is_null(), "{row}");
+            assert_eq!(by_worker, row["action"].as_str().unwrap().ends_with("_end"), "{row}");
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => address = format!("/api/v1/audit-events?limit=200&cursor={cursor}"),
+            None => break,
+        }
+    }
+    let document: Value = serde_json::to_value(api::openapi()).unwrap();
+    let mut untraced = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let is_of_workers = path.starts_with("/api/v1/worker/");
+        for (method, operation) in item.as_object().unwrap().iter().filter(|(key, _)| *key != "parameters") {
+            let id = operation["operationId"].as_str().unwrap();
+            let changes = method != "get" && !is_of_workers && !QUESTIONS.contains(&id);
+            if changes != traced.contains(id) {
+                untraced.push(format!("{method} {path} ({id})"));
+            }
+        }
+    }
+    untraced
 }
 
 fn missing(service: &TestService) -> Vec<String> {

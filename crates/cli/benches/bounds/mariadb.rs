@@ -58,6 +58,7 @@ impl Database for MariaDb {
             }),
             worker: None,
             storage_id: None,
+            project_id: None,
         }
     }
 

@@ -59,6 +59,7 @@ impl Database for Postgres {
             }),
             worker: None,
             storage_id: None,
+            project_id: None,
         }
     }
 

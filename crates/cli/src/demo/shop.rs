@@ -143,6 +143,7 @@ async fn register(server: &dyn DemoServer, memory: &ServerMemory, client: &Clien
             service: Some(server.service()),
             worker: None,
             storage_id: None,
+            project_id: None,
         })
         .await?;
     Ok(datastore.id)

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// Each crate with those of ours that it may use. Development dependencies are free.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("domain", &[]),
     ("client", &["domain"]),
+    ("dial", &[]),
     ("process", &[]),
     ("store", &["domain"]),
-    ("vault", &["domain"]),
+    ("vault", &["domain", "dial"]),
     ("engines", &["domain", "process"]),
     ("worker", &["domain", "client", "engines", "vault", "process"]),
-    ("api", &["domain", "store", "vault"]),
-    ("holdfast", &["domain", "client", "store", "api", "worker", "vault", "engines", "process"]),
+    ("api", &["domain", "dial", "store"]),
+    ("holdfast", &["domain", "client", "dial", "store", "api", "worker", "vault", "engines", "process"]),
     ("testkit", &[]),
     ("xtask", &[]),
     ("frontend", &["domain", "client"]),
@@ -64,10 +65,39 @@ fn arrows_go_down_only() {
     }
 }
 
+/// Database servers are dialled by workers alone. The service that everybody talks to knows neither engines nor tools, starts
+/// no process, and opens no connection but by way of `dial`. // F-85
+#[test]
+fn f85_the_service_has_no_way_to_a_database_server() {
+    let dependencies = dependencies();
+    let mut reached = BTreeSet::new();
+    let mut open = vec!["api".to_owned()];
+    while let Some(name) = open.pop() {
+        for used in dependencies.get(&name).into_iter().flatten() {
+            if reached.insert(used.clone()) && used != "store" {
+                open.push(used.clone());
+            }
+        }
+    }
+    assert!(reached.contains("dial") && reached.contains("store"), "{reached:?}");
+    for forbidden in ["engines", "process", "worker", "vault", "diesel", "hyper", "socket2", "postgres", "redis"] {
+        assert!(!reached.contains(forbidden), "api reaches {forbidden}: {reached:?}");
+    }
+    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crates' folder");
+    for path in crate::plane::files_below(&crates.join("api").join("src")) {
+        let text = std::fs::read_to_string(&path).expect("source");
+        for forbidden in
+            ["TcpStream::connect", "UnixStream", "lookup_host", "to_socket_addrs", "reqwest::Client", "UdpSocket"]
+        {
+            assert!(!text.contains(forbidden), "{} dials by itself: {forbidden}", path.display());
+        }
+    }
+}
+
 #[test]
 fn only_one_crate_starts_processes() {
     let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crates' folder");
-    for name in ["domain", "client", "store", "api", "vault", "engines", "worker", "cli"] {
+    for name in ["domain", "client", "dial", "store", "api", "vault", "engines", "worker", "cli"] {
         let sources = crate::plane::files_below(&crates.join(name).join("src"));
         for path in sources.iter().filter(|path| !path.components().any(|part| part.as_os_str() == "tests")) {
             let text = std::fs::read_to_string(path).expect("source");

@@ -42,3 +42,25 @@ fn wrong_usage_exits_with_2_and_a_hint() {
     assert_eq!(readable.status.code(), Some(2));
     assert!(stderr(&readable).contains("chmod 600"), "{}", stderr(&readable));
 }
+
+#[test]
+fn wrong_settings_of_the_network_are_refused_with_a_hint() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let data = directory.path().to_str().expect("UTF-8");
+    let serve = |options: &[&str]| {
+        let output =
+            holdfast(&[&["serve", "--no-worker", "--listen", "127.0.0.1:0", "--data-dir", data], options].concat());
+        assert_eq!(output.status.code(), Some(2), "{options:?}: {}", stderr(&output));
+        stderr(&output)
+    };
+    serve(&["--tls-certificate", "/nowhere/certificate.pem"]);
+    let said = serve(&["--tls-certificate", "/nowhere/certificate.pem", "--tls-key", "/nowhere/key.pem"]);
+    assert!(said.contains("/nowhere/certificate.pem") && said.contains("hint:"), "{said}");
+    assert!(serve(&["--trusted-proxy", "proxy.example"]).contains("CIDR"));
+    assert!(serve(&["--allow-private-address", "10.0.0.0/40"]).contains("CIDR"));
+    assert!(serve(&["--public-url", "https://example.com/holdfast"]).contains("hint:"));
+    let provider = ["--oidc-client-id", "x", "--oidc-role", "a=viewer", "--oidc-issuer"];
+    assert!(serve(&[&provider[..], &["http://login.example"]].concat()).contains("https://"));
+    serve(&["--oidc-issuer", "https://login.example", "--oidc-client-id", "x"]);
+    serve(&[&provider[..], &["https://login.example", "--oidc-role", "a=king"]].concat());
+}

@@ -1,6 +1,7 @@
 //! The whole product on real servers: the binary's control plane and worker as processes of their own, driven through
 //! the public API, judged by what the databases themselves say.
 
+mod access;
 mod architecture;
 mod bad_input;
 mod by_hand;
@@ -8,8 +9,10 @@ mod chains;
 mod command_line;
 mod damage;
 mod disk_full;
+mod encrypted;
 mod kill_sweep;
 mod main_job;
+mod outside;
 mod pitr;
 mod plane;
 mod retention;

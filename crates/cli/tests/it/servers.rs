@@ -41,6 +41,7 @@ pub trait TestServer: Send + Sync {
             service: Some(self.service()),
             worker: None,
             storage_id: None,
+            project_id: None,
         }
     }
 }

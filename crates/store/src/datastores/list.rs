@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::{Datastore, DatastoreStatus, Engine, Page};
+use uuid::Uuid;
 
 use crate::connection::MultiBackend;
 use crate::datastores::overview::overviews;
@@ -16,6 +17,8 @@ use crate::{Store, StoreError};
 pub struct DatastoreFilter {
     pub engine: Option<Engine>,
     pub status: Option<DatastoreStatus>,
+    /// Only those of these projects; all when null.
+    pub projects: Option<Vec<Uuid>>,
 }
 
 impl Store {
@@ -34,6 +37,9 @@ impl Store {
             }
             if let Some(status) = filter.status {
                 query = query.filter(datastores::status.eq(status.as_str()));
+            }
+            if let Some(projects) = &filter.projects {
+                query = query.filter(datastores::project_id.eq_any(projects.iter().map(|id| Some(id.to_string()))));
             }
             query
         };

@@ -6,7 +6,7 @@ use domain::assignment::DatastoreAccess;
 use domain::{Datastore, DatastoreOverview, DatastoreStatus, EventKind};
 
 use crate::StoreError;
-use crate::columns::{from_json, time, uuid, word};
+use crate::columns::{from_json, optional_uuid, time, uuid, word};
 use crate::connection::AnyConnection;
 use crate::datastores::overview::overviews;
 use crate::master_key::MasterKey;
@@ -40,6 +40,7 @@ pub struct DatastoreRow {
     pub created_at: i64,
     pub updated_at: i64,
     pub log_branch: String,
+    pub project_id: Option<String>,
 }
 
 /// Where a datastore's password is sealed.
@@ -86,6 +87,7 @@ impl DatastoreRow {
             has_password: self.password_sealed.is_some(),
             service: from_json("datastores.service", &self.service)?,
             storage_id: uuid("datastores.storage_id", &self.storage_id)?,
+            project_id: optional_uuid("datastores.project_id", self.project_id.as_deref())?,
             status: word("datastores.status", &self.status)?,
             capabilities: from_json("datastores.capabilities", &self.capabilities)?,
             findings: from_json("datastores.findings", &self.findings)?,

@@ -14,6 +14,7 @@ use crate::columns::{micros, optional_uuid, size, to_json};
 use crate::datastores::{inspection, row as datastore_row};
 use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
+use crate::jobs::outcome;
 use crate::jobs::row::JobRow;
 use crate::logs;
 use crate::restores;
@@ -101,6 +102,9 @@ pub fn settle(
     }
     if after.status.is_final() {
         logs::resume(transaction, &job.id)?;
+        if had_run {
+            outcome::note(transaction, &job, kind, after.status)?;
+        }
     }
     if let (true, true, Some(datastore)) = (job.exclusive, after.status.is_final(), &job.datastore_id) {
         schedules::run::datastore_is_free(transaction, datastore)?;
@@ -116,7 +120,7 @@ pub fn settle(
     Ok(())
 }
 
-/// The log is the audit trail: it says why a job starts over. // I10
+/// The job's log says why a job starts over. // I10
 fn tell_of_retry(transaction: &mut Transaction<'_>, job: &mut JobRow, ending: Ending<'_>) -> Result<(), StoreError> {
     let worker = job.worker.as_deref().unwrap_or("unknown");
     let why = match ending {

@@ -2,12 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::{Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget};
+use domain::{Job, JobKind, RecoveryStop, Restore, RestorePhase, RestoreStatus, RestoreTarget, Subject, SubjectKind};
 use uuid::Uuid;
 
 use crate::backups::begin::require_whole;
 use crate::backups::row as backup_row;
-use crate::columns::{micros, new_id, to_json};
+use crate::columns::{micros, new_id, to_json, uuid};
 use crate::connection::AnyConnection;
 use crate::datastores::row as datastore_row;
 use crate::jobs::create::{NewJob, insert};
@@ -77,6 +77,7 @@ impl Store {
                 replaced_branch: None,
             };
             diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
+            transaction.about(Subject::of(SubjectKind::Restore, Some(uuid("restores.id", &row.id)?)));
             row.into_restore(None)
         })
     }

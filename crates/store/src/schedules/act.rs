@@ -2,11 +2,11 @@
 //! clock makes come due a second time is turned away by the records. // F-13, F-43
 
 use domain::schedule::decision::{Action, Decision};
-use domain::{RunStatus, Trigger};
+use domain::{Actor, ActorKind, AuditEntry, RunStatus, Subject, SubjectKind, Trigger};
 
 use crate::StoreError;
 use crate::backups::begin::{NewBackup, insert_backup};
-use crate::columns::micros;
+use crate::columns::{micros, uuid};
 use crate::datastores::row as datastore_row;
 use crate::schedules::row::ScheduleRow;
 use crate::schedules::run::{self, RunRow};
@@ -92,6 +92,9 @@ fn start(
         schedule_id: Some(schedule.id.clone()),
     };
     let backup = insert_backup(transaction, datastore, new)?;
+    let actor = Actor::known(ActorKind::Schedule, uuid("schedules.id", &schedule.id)?, &schedule.recurrence);
+    let subject = Subject::of(SubjectKind::Backup, Some(uuid("backups.id", &backup.id)?));
+    transaction.audit(AuditEntry::new(actor, "backup_create", subject));
     run::record_started(transaction, &schedule.id, due_at, attempt, &backup)?;
     Ok(true)
 }

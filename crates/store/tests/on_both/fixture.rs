@@ -116,6 +116,7 @@ impl Fixture {
             service: None,
             worker: None,
             storage_id: None,
+            project_id: None,
         }
     }
 

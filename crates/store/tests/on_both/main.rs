@@ -1,5 +1,7 @@
 //! Every promise of the store, on SQLite and on PostgreSQL.
 
+mod access;
+mod audit;
 mod backups;
 mod chains;
 mod claims;

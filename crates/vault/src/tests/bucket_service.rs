@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use dial::Policy;
 use domain::storage::StorageConfig;
 use domain::{Secret, StorageAccess};
 use hyper::body::Incoming;
@@ -30,7 +31,7 @@ pub(super) struct Hand {
     pub refuse_every: AtomicUsize,
     /// Bodies of parts are changed on their way, without a word.
     pub corrupt_parts: AtomicBool,
-    requests: AtomicUsize,
+    pub requests: AtomicUsize,
     /// How many parts came with a SHA-256 of their own, and without.
     pub parts: Mutex<(usize, usize)>,
 }
@@ -57,6 +58,18 @@ impl BucketService {
         Self { directory, hand, port, task }
     }
 
+    /// The bucket as a worker sees it that was not told that it may dial this machine.
+    pub(super) fn open_from_outside(&self, host: &str) -> Vault {
+        let config = StorageConfig::S3 {
+            bucket: BUCKET.to_owned(),
+            region: None,
+            endpoint: Some(format!("http://{host}:{}/", self.port)),
+            prefix: None,
+            access_key_id: ACCESS_KEY_ID.to_owned(),
+        };
+        Vault::open(&StorageAccess { id: Uuid::nil(), config, secret_access_key: Some(Secret::new(SECRET)) }).unwrap()
+    }
+
     pub(super) fn open(&self, bucket: &str, prefix: Option<&str>, secret: &str) -> Vault {
         let config = StorageConfig::S3 {
             bucket: bucket.to_owned(),
@@ -65,7 +78,8 @@ impl BucketService {
             prefix: prefix.map(str::to_owned),
             access_key_id: ACCESS_KEY_ID.to_owned(),
         };
-        Vault::open(&StorageAccess { id: Uuid::nil(), config, secret_access_key: Some(Secret::new(secret)) }).unwrap()
+        let access = StorageAccess { id: Uuid::nil(), config, secret_access_key: Some(Secret::new(secret)) };
+        Vault::open_under(&access, Policy::default().and_loopback()).unwrap()
     }
 
     /// The objects in the bucket, and what is left of uploads beside it.

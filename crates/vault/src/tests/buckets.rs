@@ -118,3 +118,25 @@ async fn f04_a_cancelled_upload_to_a_bucket_is_aborted() {
     assert_eq!((report.deleted, report.failed.len()), (1, 0));
     assert!(service.files().is_empty(), "{:?}", service.files());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f85_an_endpoint_inside_is_refused_at_once_and_the_message_says_what_to_do() {
+    let service = BucketService::start().await;
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"] {
+        let error = service.open_from_outside(host).check().await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::StorageUnavailable, "{error:?}");
+        let text = chain(&error);
+        assert!(text.contains("no public address") && text.contains("--allow-private-address"), "{host}: {text}");
+    }
+    assert_eq!(service.hand.requests.load(Ordering::SeqCst), 0);
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
