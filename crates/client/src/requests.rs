@@ -3,10 +3,10 @@
 use domain::log_archive::{LogScan, LogScanCreate};
 use domain::retention::{RetentionPlan, RetentionPolicy};
 use domain::{
-    Backup, BackupCreate, BackupHold, BackupSettings, BackupType, Datastore, DatastoreCreate, DatastorePatch,
-    Inspection, Job, JobStatus, LogLine, Method as BackupMethod, Page, RecoveryWindow, Restore, RestoreCreate,
-    RestorePlan, Schedule, ScheduleCreate, SchedulePatch, ScheduleRun, ScheduleSettings, Storage, StorageCreate,
-    StoragePatch, Worker,
+    ApprovalDecision, Backup, BackupCreate, BackupHold, BackupSettings, BackupType, Datastore, DatastoreCreate,
+    DatastorePatch, Inspection, Job, JobStatus, LogLine, Method as BackupMethod, Page, RecoveryWindow, Restore,
+    RestoreCreate, RestorePlan, Schedule, ScheduleCreate, SchedulePatch, ScheduleRun, ScheduleSettings, Storage,
+    StorageCreate, StoragePatch, Worker,
 };
 use reqwest::Method;
 use serde::Serialize;
@@ -229,6 +229,16 @@ impl Client {
 
     pub async fn job_list(&self, query: &ListQuery) -> Result<Page<Job>, ClientError> {
         self.get("/jobs", query).await
+    }
+
+    /// Approves a restore that waits for a second person.
+    pub async fn restore_approve(&self, id: Uuid, body: &ApprovalDecision) -> Result<Restore, ClientError> {
+        self.send(Method::POST, &format!("/restores/{id}/approve"), body).await
+    }
+
+    /// Refuses a restore that waits for a second person.
+    pub async fn restore_refuse(&self, id: Uuid, body: &ApprovalDecision) -> Result<Restore, ClientError> {
+        self.send(Method::POST, &format!("/restores/{id}/refuse"), body).await
     }
 
     pub async fn job_get(&self, id: Uuid) -> Result<Job, ClientError> {

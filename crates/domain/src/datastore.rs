@@ -177,6 +177,9 @@ pub struct Datastore {
     /// The project that it belongs to; roles given for that project count for it.
     #[serde(default)]
     pub project_id: Option<Uuid>,
+    /// Whether restores in place need a second person's approval.
+    #[serde(default)]
+    pub restore_guard: bool,
     pub status: DatastoreStatus,
     pub capabilities: Capabilities,
     /// What the newest test found.
@@ -276,6 +279,8 @@ pub struct DatastorePatch {
 /// Tells a field that is null from one that is left out.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Uuid>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_guard: Option<bool>,
 }
 
 impl DatastoreCreate {

@@ -121,6 +121,7 @@ error_codes! {
     RestoredServerUnhealthy => "restored_server_unhealthy", 502, Never, "The restored data did not start", "The old data is in place. Read the log and choose another backup.";
     RestoreInterrupted => "restore_interrupted", 500, WithBackoff, "The restore was interrupted", "The old data is in place. Start it again.";
     UndoNotPossible => "undo_not_possible", 409, Never, "This restore can't be undone any more", "The earlier data is gone or another restore came after it.";
+    OwnRequest => "own_request", 409, Never, "A second person has to decide", "Ask another administrator to approve or refuse the restore.";
     // Jobs and workers
     NotCancellable => "not_cancellable", 409, Never, "The job has passed the point where it can be stopped", "Wait for its end; a restore can be undone.";
     LeaseLost => "lease_lost", 409, Never, "The job is no longer this worker's", "The worker must stop and clean up.";

@@ -5,6 +5,7 @@
 //! It leaves storage of rows to `store`, HTTP to `api`, and everything that touches a database server to `engines`.
 
 pub mod access;
+pub mod approval;
 pub mod assignment;
 pub mod audit;
 mod backup;
@@ -32,6 +33,7 @@ pub mod storage;
 pub mod version;
 pub mod worker;
 
+pub use approval::{Approval, ApprovalDecision, ApprovalStatus};
 pub use audit::{Actor, ActorKind, AuditEntry, AuditEvent, AuditOutcome, Subject, SubjectKind};
 pub use backup::{Backup, BackupCreate, BackupHold, Trigger, Verification, VerificationStatus};
 pub use backup_settings::BackupSettings;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::named_enum;
-use crate::{JobError, Progress, StopPosition};
+use crate::{Approval, JobError, Progress, StopPosition};
 
 /// How long the replaced data is kept for an undo, in hours.
 pub const UNDO_HOURS: i64 = 24;
@@ -78,6 +78,9 @@ pub struct Restore {
     pub downtime_seconds: Option<f64>,
     /// Until when the earlier data can be put back; null when it can't.
     pub undo_until: Option<DateTime<Utc>>,
+    /// The request for a second person's approval; null where the datastore has no restore guard.
+    #[serde(default)]
+    pub approval: Option<Approval>,
     pub error: Option<JobError>,
 }
 
