@@ -1,5 +1,6 @@
 //! The pieces that pages are made of.
 
+pub mod approval;
 pub mod ask;
 pub mod backup_details;
 pub mod backup_row;
@@ -19,6 +20,7 @@ pub mod field;
 pub mod findings;
 pub mod grant_fields;
 pub mod grants;
+pub mod guard;
 pub mod hold_backup;
 pub mod icon;
 pub mod instant_field;

@@ -274,13 +274,13 @@ pub struct DatastorePatch {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
     pub project_id: Option<Option<Uuid>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restore_guard: Option<bool>,
 }
 
 /// Tells a field that is null from one that is left out.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Uuid>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub restore_guard: Option<bool>,
 }
 
 impl DatastoreCreate {

@@ -1,6 +1,6 @@
 //! `/access` and `/audit`: the tabs that users, tokens, projects and the audit log share.
 
-use client::contract::Role;
+use domain::access::Permission;
 use leptos::prelude::*;
 
 use super::audit::AuditPage;
@@ -32,7 +32,7 @@ pub fn AccessPage() -> impl IntoView {
         let current = move || (here.get().0 == address).then_some("page");
         view! { <a href=address aria-current=current><Icon name=icon />{name}</a> }.into_any()
     });
-    let lacks = Memo::new(move |_| session.lacks_globally(Role::Administrator));
+    let lacks = Memo::new(move |_| session.lacks(Permission::UserList, None));
     let page = move || match (here.get().0, lacks.get()) {
         // Everybody has tokens of their own.
         ("/access/tokens", _) => view! { <TokensPage /> }.into_any(),

@@ -1,8 +1,7 @@
 //! `/audit`: what was done and what was refused, narrowed down by what the address says.
 
 use client::AuditQuery;
-use client::contract::{Actor, ActorKind, AuditEvent, AuditOutcome};
-use domain::Datastore;
+use domain::{Actor, ActorKind, AuditEvent, AuditOutcome, Datastore, Subject};
 use leptos::prelude::*;
 
 use crate::parts::empty::Empty;
@@ -26,7 +25,16 @@ pub fn AuditPage() -> impl IntoView {
     let filters = FILTERS.map(use_query);
     let query = Memo::new(move |_| {
         let [actor, action, datastore, outcome, from, to] = filters.map(|filter| filter.get());
-        AuditQuery { actor, action, datastore_id: datastore.and_then(|id| id.parse().ok()), outcome, from, to, cursor: None }
+        // What the address says and no filter knows narrows nothing down.
+        AuditQuery {
+            actor,
+            action,
+            datastore_id: datastore.and_then(|id| id.parse().ok()),
+            outcome: outcome.and_then(|outcome| outcome.parse().ok()),
+            from: from.and_then(|at| at.parse().ok()),
+            to: to.and_then(|at| at.parse().ok()),
+            ..AuditQuery::default()
+        }
     });
     let list = Fetch::new(
         move || Some((pages.get(), query.get())),
@@ -160,6 +168,7 @@ fn event_row(event: AuditEvent, datastores: &[Datastore]) -> AnyView {
     let outcome = match event.outcome {
         AuditOutcome::Succeeded => state("ok", "done", "Succeeded"),
         AuditOutcome::Refused => state("bad", "lock", "Refused"),
+        AuditOutcome::Failed => state("bad", "failed", "Failed"),
     };
     let (at, id) = (event.at, event.id);
     let request = event.request_id.map(|id| format!("Request {id}"));
@@ -167,15 +176,15 @@ fn event_row(event: AuditEvent, datastores: &[Datastore]) -> AnyView {
         cell("Time", "lead number", view! { <Time at /> <span class="cell-sub">"No. " {id}</span> }),
         cell("Who", "", view! { <span class="strong">{event.actor.name.clone()}</span> <span class="cell-sub">{actor_kind(&event.actor)}</span> }),
         cell("What", "", view! { <span title=event.action.clone()>{phase_title(&event.action)}</span> }),
-        cell("On", "", view! { {subject(event.subject.kind, event.subject.name)} {datastore} }),
+        cell("On", "", view! { {subject(event.subject)} {datastore} }),
         cell("From", "", view! { <span class="nowrap" title=request>{event.from_address.unwrap_or_else(|| "–".to_owned())}</span> }),
         cell("Outcome", "reasoned", view! { {outcome} {event.detail.map(|detail| view! { <span class="cell-sub">{detail}</span> })} }),
     ])
 }
 
-fn subject(kind: String, name: Option<String>) -> String {
-    let kind = phase_title(&kind);
-    match name {
+fn subject(subject: Subject) -> String {
+    let kind = phase_title(subject.kind.as_str());
+    match subject.name {
         Some(name) => format!("{kind} {name}"),
         None => kind,
     }
@@ -190,5 +199,6 @@ const fn actor_kind(actor: &Actor) -> &'static str {
         ActorKind::CommandLine => "Command line",
         ActorKind::Unclaimed => "Before the first sign-in",
         ActorKind::Anonymous => "Not signed in",
+        ActorKind::Service => "By a rule",
     }
 }

@@ -1,6 +1,6 @@
 //! `/profile`: one's own password, second factor and sessions.
 
-use client::contract::{Me, MeKind, PasswordChange, Session, TwoFactor, User, UserSource};
+use domain::access::{Me, MeKind, PasswordChange, Session, TwoFactor, User, UserSource};
 use domain::Page;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -86,8 +86,8 @@ fn PasswordForm() -> impl IntoView {
         sending.set(true);
         failure.set(None);
         let body = PasswordChange {
-            current_password: current.get_untracked(),
-            new_password: password.value.get_untracked(),
+            current_password: domain::Secret::new(current.get_untracked()),
+            new_password: domain::Secret::new(password.value.get_untracked()),
         };
         spawn_local(async move {
             match service().auth_password(&body).await {
@@ -155,7 +155,7 @@ fn SecondFactor(on: bool) -> impl IntoView {
             codes.set(Some(Secret {
                 title: "Recovery codes".to_owned(),
                 text: "The second factor is on. Each of these codes signs you in once without the app: keep them where you find them when the phone is lost.".to_owned(),
-                value: confirmed.recovery_codes.join("\n"),
+                value: confirmed.recovery_codes.iter().map(domain::Secret::expose).collect::<Vec<_>>().join("\n"),
                 label: "recovery codes",
             }));
             Ok(())
@@ -163,8 +163,8 @@ fn SecondFactor(on: bool) -> impl IntoView {
         let body = view! {
             <p>"Scan this with an authenticator app, or type the secret there. Then enter the code that the app shows."</p>
             <div class="factor">
-                <QrCodeImage text=begun.otpauth_uri label="QR code of the secret" />
-                <CodeBox text=begun.secret label="secret" />
+                <QrCodeImage text=begun.otpauth_uri.expose().to_owned() label="QR code of the secret" />
+                <CodeBox text=begun.secret.expose().to_owned() label="secret" />
             </div>
             <TextField label="Code" pointer="/code" value=code errors autocomplete="one-time-code" hint="Six digits." />
         }

@@ -1,6 +1,6 @@
 //! `/access/projects`: datastores that belong together, so that roles can be given for them alone.
 
-use client::contract::{Project, ProjectDraft};
+use domain::access::{Project, ProjectDraft};
 use domain::{Datastore, EventKind};
 use leptos::prelude::*;
 

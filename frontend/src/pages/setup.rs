@@ -1,6 +1,7 @@
 //! `/setup#TOKEN`: sets a password by a one-time link, and signs in.
 
-use client::contract::Setup;
+use domain::Secret;
+use domain::access::Setup;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -50,7 +51,7 @@ fn Form(token: String) -> impl IntoView {
         }
         sending.set(true);
         failure.set(None);
-        let body = Setup { token: token.clone(), password: password.value.get_untracked() };
+        let body = Setup { token: Secret::new(token.clone()), password: Secret::new(password.value.get_untracked()) };
         spawn_local(async move {
             match service().auth_setup(&body).await {
                 Ok(me) => {

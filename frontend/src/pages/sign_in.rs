@@ -1,8 +1,8 @@
 //! `/sign-in`: user name and password, then the second factor where there is one, or the organisation's own sign-in.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use client::contract::Login;
-use domain::{ErrorCode, format};
+use domain::access::Login;
+use domain::{ErrorCode, Secret, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -23,7 +23,7 @@ pub fn SignInPage() -> impl IntoView {
     let session = session();
     let clock = clock();
     let router = router();
-    let (username, password, code) = (RwSignal::default(), RwSignal::default(), RwSignal::<String>::default());
+    let (username, password, code) = (RwSignal::<String>::default(), RwSignal::<String>::default(), RwSignal::<String>::default());
     let errors = FieldErrors::new();
     let wants_code = RwSignal::new(false);
     let failure = RwSignal::new(None::<Failure>);
@@ -40,9 +40,9 @@ pub fn SignInPage() -> impl IntoView {
         }
         sending.set(true);
         failure.set(None);
-        let code = Some(code.get_untracked().trim().to_owned()).filter(|code| !code.is_empty());
+        let code = Some(code.get_untracked().trim().to_owned()).filter(|code| !code.is_empty()).map(Secret::new);
         let body =
-            Login { username: username.get_untracked(), password: password.get_untracked(), code };
+            Login { username: username.get_untracked(), password: Secret::new(password.get_untracked()), code };
         spawn_local(async move {
             match service().auth_login(&body).await {
                 Ok(me) => return session.entered(me),

@@ -1,6 +1,6 @@
 //! `/access/tokens`: the credentials of programs.
 
-use client::contract::{Grant, Project, Role, Token, TokenCreate, TokenKind};
+use domain::access::{Grant, Permission, Project, Token, TokenCreate, TokenKind};
 use leptos::prelude::*;
 
 use crate::parts::ask::{Ask, act};
@@ -71,7 +71,7 @@ fn token_row(token: Token, projects: &[Project], revoking: RwSignal<Option<Token
         .into_any(),
     };
     let label = format!("Revoke {}", token.name);
-    let by = token.created_by.clone().map(|by| view! { <span class="cell-sub">"by " {by}</span> });
+    let by = view! { <span class="cell-sub">"by " {token.created_by.clone()}</span> };
     let created = token.created_at;
     row(vec![
         cell("Name", "lead strong", token.name.clone()),
@@ -119,12 +119,12 @@ fn add(
             } else {
                 "The program sends it with each request, in the header Authorization: Bearer.".to_owned()
             },
-            value: made.secret,
+            value: made.secret.expose().to_owned(),
             label: "token",
         }));
         Ok(())
     });
-    let may_make_workers = session.lacks_globally(Role::Administrator).is_none();
+    let may_make_workers = session.lacks(Permission::UserList, None).is_none();
     let spans = [("30", "30 days"), ("90", "90 days"), ("365", "A year"), ("", "Never")];
     let spans = spans.map(|(value, text)| {
         view! { <option value=value selected=move || days.with(|days| days == value)>{text}</option> }

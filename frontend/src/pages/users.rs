@@ -1,7 +1,7 @@
 //! `/access`: the users, their roles, and the links by which they set a password.
 
 use chrono::{DateTime, Utc};
-use client::contract::{Grant, Project, User, UserCreate, UserPatch, UserSource, UserStatus};
+use domain::access::{Grant, Project, User, UserCreate, UserPatch, UserSource, UserStatus};
 use leptos::prelude::*;
 
 use crate::parts::ask::{Act, Ask, act};
@@ -183,7 +183,7 @@ fn add(page: Page) -> Dialog {
         let body = UserCreate { username: username.get_untracked().trim().to_owned(), grants: grants.get_untracked() };
         let made = service().user_create(&body).await?;
         page.list.reload();
-        page.secret.set(Some(link(&made.user.username, &made.setup_link_token, made.expires_at)));
+        page.secret.set(Some(link(&made.user.username, made.setup_link_token.expose(), made.expires_at)));
         Ok(())
     });
     let body = view! {
@@ -225,7 +225,7 @@ fn new_link(page: Page, user: User) -> Dialog {
     let act = act(move || async move {
         let made = service().user_setup_link(id).await?;
         page.list.reload();
-        page.secret.set(Some(name.with_value(|name| link(name, &made.setup_link_token, made.expires_at))));
+        page.secret.set(Some(name.with_value(|name| link(name, made.setup_link_token.expose(), made.expires_at))));
         Ok(())
     });
     let body = view! {

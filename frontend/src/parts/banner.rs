@@ -7,7 +7,7 @@ use super::icon::Icon;
 use super::show::Show;
 use crate::state::live::live;
 use crate::state::session::session;
-use client::contract::AuthWarning;
+use domain::access::AuthWarning;
 
 #[component]
 pub fn OfflineBanner() -> impl IntoView {

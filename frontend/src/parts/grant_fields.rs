@@ -1,6 +1,6 @@
 //! Roles as people give them: which, for what, and what they may do.
 
-use client::contract::{Grant, Project, Role};
+use domain::access::{Grant, Project, Role};
 use leptos::prelude::*;
 use uuid::Uuid;
 

@@ -1,12 +1,10 @@
 //! The two fields of a new password, and what is asked of it.
 
 use domain::FieldError;
+use domain::access::password::validate_password;
 use leptos::prelude::*;
 
 use super::field::{FieldErrors, TextField};
-
-const SHORTEST: usize = 12;
-const LONGEST: usize = 256;
 
 /// A new password, typed twice.
 #[derive(Clone, Copy)]
@@ -25,14 +23,12 @@ impl NewPassword {
 
     /// Whether it may be sent; says at the fields why not.
     pub fn judge(&self) -> bool {
-        let length = self.value.with_untracked(|value| value.chars().count());
-        let found = match length {
-            0..SHORTEST => Some(FieldError::new(self.pointer, format!("must have {SHORTEST} characters or more"))),
-            length if length > LONGEST => Some(FieldError::new(self.pointer, format!("must have {LONGEST} characters at most"))),
-            _ if self.value.get_untracked() != self.again.get_untracked() => {
+        let found = match self.value.with_untracked(|value| validate_password(value, "")) {
+            Err(error) => Some(FieldError::new(self.pointer, error.to_string())),
+            Ok(()) if self.value.get_untracked() != self.again.get_untracked() => {
                 Some(FieldError::new("/again", "is not the same"))
             }
-            _ => None,
+            Ok(()) => None,
         };
         let good = found.is_none();
         self.errors.0.set(found.into_iter().collect());

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use client::contract::{AuthOptions, Me, MeKind, Role};
+use domain::access::{AuthOptions, Decision, Me, MeKind, Permission, Place, Reach, decide, role_on};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
@@ -125,37 +125,26 @@ impl Session {
         })
     }
 
-    /// The highest role on a datastore: of grants for everything and for its project.
-    pub fn role_on(self, project: Option<Uuid>) -> Option<Role> {
-        self.highest(move |of| of.is_none() || of == project)
+    /// Why something is not offered on a datastore of this project, or at all where it concerns everything; nothing when
+    /// it is.
+    pub fn lacks(self, permission: Permission, project: Option<Uuid>) -> Option<String> {
+        let place = Place::of_project(project);
+        let decision = self.me.with(|me| decide(me.as_ref().map_or(&[], |me| &me.grants), permission, place));
+        (decision != Decision::Allowed).then(|| needs(permission))
     }
 
-    /// The highest role anywhere.
-    pub fn role_anywhere(self) -> Option<Role> {
-        self.highest(|_| true)
-    }
-
-    fn highest(self, counts: impl Fn(Option<Uuid>) -> bool) -> Option<Role> {
-        self.me.with(|me| {
-            let grants = me.iter().flat_map(|me| &me.grants);
-            grants.filter(|grant| counts(grant.project_id)).map(|grant| grant.role).max()
-        })
-    }
-
-    /// Why something on a datastore of this project is not offered; nothing when it is.
-    pub fn lacks(self, role: Role, project: Option<Uuid>) -> Option<String> {
-        (self.role_on(project) < Some(role)).then(|| needs(role))
-    }
-
-    /// The same of what concerns everything.
-    pub fn lacks_globally(self, role: Role) -> Option<String> {
-        (self.role_on(None) < Some(role)).then(|| format!("{} for all datastores.", needs(role).trim_end_matches('.')))
+    /// The same of what belongs to a datastore whose project is not known here: offered to those who have the role
+    /// anywhere; the service has the last word.
+    pub fn lacks_anywhere(self, permission: Permission) -> Option<String> {
+        let role = self.me.with(|me| role_on(me.as_ref().map_or(&[], |me| &me.grants), Place::Somewhere));
+        (role < Some(permission.least_role())).then(|| needs(permission))
     }
 }
 
 /// `Needs the role operator.`
-fn needs(role: Role) -> String {
-    format!("Needs the role {}.", role.as_str())
+fn needs(permission: Permission) -> String {
+    let reach = if permission.reach() == Reach::Everything { " for everything" } else { "" };
+    format!("Needs the role {}{reach}.", permission.least_role())
 }
 
 /// The app's session.
