@@ -67,7 +67,10 @@ pub fn SignInPage() -> impl IntoView {
             let _ = sending.try_set(false);
         });
     };
-    let refused = router.parameter_untracked("error").is_some();
+    // Named by the way back from the organisation's sign-in; only words of the registry are shown.
+    let refused = router.parameter_untracked("error").map(|code| {
+        code.parse::<ErrorCode>().map_or(("The sign-in was refused", "Try it again."), |code| (code.title(), code.help()))
+    });
     let oidc = Memo::new(move |_| session.options.with(|options| options.as_ref()?.oidc.clone()));
     let start = move || {
         let back = router.parameter(RETURN_TO).unwrap_or_else(|| "/".to_owned());
@@ -77,10 +80,10 @@ pub fn SignInPage() -> impl IntoView {
     view! {
         <form class="panel section sign-in" novalidate on:submit=submit aria-labelledby="sign-in">
             <h1 id="sign-in">"Sign in"</h1>
-            {refused.then(|| view! {
+            {refused.map(|(title, help)| view! {
                 <div class="note bad" role="alert">
                     <Icon name="failed" />
-                    <p class="grow">"The sign-in with your organisation did not work. Try it again, or ask an administrator: the audit log tells why."</p>
+                    <div class="grow"><h3>{title}</h3><p>{help}</p></div>
                 </div>
             })}
             <TextField label="User name" pointer="/username" value=username errors autocomplete="username" />
