@@ -65,7 +65,12 @@ impl Client {
     ///
     /// Natively, a rustls crypto provider must have been installed before.
     pub fn new(base: impl Into<String>) -> Self {
-        Self { base: base.into().trim_end_matches('/').to_owned(), http: reqwest::Client::new(), token: None, on_unauthenticated: None }
+        Self {
+            base: base.into().trim_end_matches('/').to_owned(),
+            http: reqwest::Client::new(),
+            token: None,
+            on_unauthenticated: None,
+        }
     }
 
     /// Sends the token with every request: workers need theirs.

@@ -25,7 +25,8 @@ pub fn AccessPage() -> impl IntoView {
     let session = session();
     let path = router().path;
     let here = Memo::new(move |_| {
-        path.with(|path| TABS.iter().find(|(address, _, _)| address == path).copied()).unwrap_or(("/access", "user", "Users"))
+        path.with(|path| TABS.iter().find(|(address, _, _)| address == path).copied())
+            .unwrap_or(("/access", "user", "Users"))
     });
     use_title(move || here.get().2.to_owned());
     let tabs = TABS.map(|(address, icon, name)| {
@@ -57,7 +58,9 @@ fn text(address: &str) -> &'static str {
     match address {
         "/access/tokens" => "Credentials of programs: the command line, scripts, workers on other machines.",
         "/access/projects" => "Datastores that belong together, so that roles can be given for them alone.",
-        "/audit" => "What people and programs did and what was refused. Nothing here can be changed; holdfast audit verify proves it.",
+        "/audit" => {
+            "What people and programs did and what was refused. Nothing here can be changed; holdfast audit verify proves it."
+        }
         _ => "Who may sign in, and what they may do.",
     }
 }

@@ -162,7 +162,9 @@ fn Filters(datastores: RwSignal<Option<Vec<Datastore>>>) -> impl IntoView {
 
 fn event_row(event: AuditEvent, datastores: &[Datastore]) -> AnyView {
     let datastore = event.datastore_id.map(|id| match datastores.iter().find(|one| one.id == id) {
-        Some(one) => view! { <a class="cell-sub" href=format!("/datastores/{id}/backups")>{one.name.clone()}</a> }.into_any(),
+        Some(one) => {
+            view! { <a class="cell-sub" href=format!("/datastores/{id}/backups")>{one.name.clone()}</a> }.into_any()
+        }
         None => view! { <span class="cell-sub">"A datastore that is gone"</span> }.into_any(),
     });
     let outcome = match event.outcome {
@@ -174,11 +176,23 @@ fn event_row(event: AuditEvent, datastores: &[Datastore]) -> AnyView {
     let request = event.request_id.map(|id| format!("Request {id}"));
     row(vec![
         cell("Time", "lead number", view! { <Time at /> <span class="cell-sub">"No. " {id}</span> }),
-        cell("Who", "", view! { <span class="strong">{event.actor.name.clone()}</span> <span class="cell-sub">{actor_kind(&event.actor)}</span> }),
+        cell(
+            "Who",
+            "",
+            view! { <span class="strong">{event.actor.name.clone()}</span> <span class="cell-sub">{actor_kind(&event.actor)}</span> },
+        ),
         cell("What", "", view! { <span title=event.action.clone()>{phase_title(&event.action)}</span> }),
         cell("On", "", view! { {subject(event.subject)} {datastore} }),
-        cell("From", "", view! { <span class="nowrap" title=request>{event.from_address.unwrap_or_else(|| "–".to_owned())}</span> }),
-        cell("Outcome", "reasoned", view! { {outcome} {event.detail.map(|detail| view! { <span class="cell-sub">{detail}</span> })} }),
+        cell(
+            "From",
+            "",
+            view! { <span class="nowrap" title=request>{event.from_address.unwrap_or_else(|| "–".to_owned())}</span> },
+        ),
+        cell(
+            "Outcome",
+            "reasoned",
+            view! { {outcome} {event.detail.map(|detail| view! { <span class="cell-sub">{detail}</span> })} },
+        ),
     ])
 }
 

@@ -1,7 +1,7 @@
 //! `/profile`: one's own password, second factor and sessions.
 
-use domain::access::{Me, MeKind, PasswordChange, Session, TwoFactor, User, UserSource};
 use domain::Page;
+use domain::access::{Me, MeKind, PasswordChange, Session, TwoFactor, User, UserSource};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 

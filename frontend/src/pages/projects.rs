@@ -64,7 +64,8 @@ fn project_row(
         view! { <a class="line" href=format!("/datastores/{}/settings", datastore.id)>{datastore.name.clone()}</a> }
     });
     let links = links.collect::<Vec<_>>();
-    let datastores = if links.is_empty() { view! { <span class="muted">"None"</span> }.into_any() } else { links.into_any() };
+    let datastores =
+        if links.is_empty() { view! { <span class="muted">"None"</span> }.into_any() } else { links.into_any() };
     let kept = StoredValue::new(project.clone());
     let rename = Callback::new(move |()| named.set(Some(Some(kept.get_value()))));
     let delete = Callback::new(move |()| deleting.set(Some(kept.get_value())));
@@ -74,12 +75,16 @@ fn project_row(
         cell("Name", "lead strong", project.name.clone()),
         cell("Datastores", "", datastores),
         cell("Created", "", view! { <Time at=created /> }),
-        cell("", "actions corner", view! {
-            <Menu name=format!("Actions for {}", project.name)>
-                <MenuItem icon="edit" name="Rename" on_choose=rename />
-                <MenuItem icon="trash" name="Delete" on_choose=delete danger=true reason=full.clone() />
-            </Menu>
-        }),
+        cell(
+            "",
+            "actions corner",
+            view! {
+                <Menu name=format!("Actions for {}", project.name)>
+                    <MenuItem icon="edit" name="Rename" on_choose=rename />
+                    <MenuItem icon="trash" name="Delete" on_choose=delete danger=true reason=full.clone() />
+                </Menu>
+            },
+        ),
     ])
 }
 

@@ -23,7 +23,8 @@ pub fn SignInPage() -> impl IntoView {
     let session = session();
     let clock = clock();
     let router = router();
-    let (username, password, code) = (RwSignal::<String>::default(), RwSignal::<String>::default(), RwSignal::<String>::default());
+    let (username, password, code) =
+        (RwSignal::<String>::default(), RwSignal::<String>::default(), RwSignal::<String>::default());
     let errors = FieldErrors::new();
     let wants_code = RwSignal::new(false);
     let failure = RwSignal::new(None::<Failure>);
@@ -41,8 +42,7 @@ pub fn SignInPage() -> impl IntoView {
         sending.set(true);
         failure.set(None);
         let code = Some(code.get_untracked().trim().to_owned()).filter(|code| !code.is_empty()).map(Secret::new);
-        let body =
-            Login { username: username.get_untracked(), password: Secret::new(password.get_untracked()), code };
+        let body = Login { username: username.get_untracked(), password: Secret::new(password.get_untracked()), code };
         spawn_local(async move {
             match service().auth_login(&body).await {
                 Ok(me) => return session.entered(me),
@@ -69,7 +69,8 @@ pub fn SignInPage() -> impl IntoView {
     };
     // Named by the way back from the organisation's sign-in; only words of the registry are shown.
     let refused = router.parameter_untracked("error").map(|code| {
-        code.parse::<ErrorCode>().map_or(("The sign-in was refused", "Try it again."), |code| (code.title(), code.help()))
+        code.parse::<ErrorCode>()
+            .map_or(("The sign-in was refused", "Try it again."), |code| (code.title(), code.help()))
     });
     let oidc = Memo::new(move |_| session.options.with(|options| options.as_ref()?.oidc.clone()));
     let start = move || {

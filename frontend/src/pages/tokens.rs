@@ -77,14 +77,22 @@ fn token_row(token: Token, projects: &[Project], revoking: RwSignal<Option<Token
         cell("Name", "lead strong", token.name.clone()),
         cell("May", "", may),
         cell("Created", "", view! { <Time at=created /> {by} }),
-        cell("Last used", "", match token.last_used_at {
-            Some(at) => view! { <Ago at /> }.into_any(),
-            None => view! { <span class="muted">"Never"</span> }.into_any(),
-        }),
+        cell(
+            "Last used",
+            "",
+            match token.last_used_at {
+                Some(at) => view! { <Ago at /> }.into_any(),
+                None => view! { <span class="muted">"Never"</span> }.into_any(),
+            },
+        ),
         cell("Expires", "", expires),
-        cell("", "actions foot wide", view! {
-            <button type="button" class="button small danger" aria-label=label on:click=move |_| revoking.set(Some(token.clone()))>"Revoke"</button>
-        }),
+        cell(
+            "",
+            "actions foot wide",
+            view! {
+                <button type="button" class="button small danger" aria-label=label on:click=move |_| revoking.set(Some(token.clone()))>"Revoke"</button>
+            },
+        ),
     ])
 }
 
@@ -115,7 +123,8 @@ fn add(
         secret.set(Some(Secret {
             title: format!("Token {}", made.token.name),
             text: if is_worker {
-                "Write it to a file that only the worker's user can read, and name the file with --token-file.".to_owned()
+                "Write it to a file that only the worker's user can read, and name the file with --token-file."
+                    .to_owned()
             } else {
                 "The program sends it with each request, in the header Authorization: Bearer.".to_owned()
             },
@@ -164,7 +173,9 @@ fn revoke(token: Token, list: Fetch<Vec<Token>>, revoking: RwSignal<Option<Token
         list.reload();
         Ok(())
     });
-    let body = view! { <p>"What uses it is refused from now on. This can't be taken back; a new token can be made."</p> }.into_any();
+    let body =
+        view! { <p>"What uses it is refused from now on. This can't be taken back; a new token can be made."</p> }
+            .into_any();
     let on_close = move |()| {
         let _ = revoking.try_set(None);
     };

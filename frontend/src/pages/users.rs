@@ -86,11 +86,15 @@ fn user_row(user: User, projects: &[Project], asked: RwSignal<Option<Question>>)
         (_, false) => state("idle", "cancelled", "Off"),
     };
     row(vec![
-        cell("User name", "lead", view! {
-            <span class="strong">{user.username.clone()}</span>
-            {myself.then(|| view! { " " <span class="tag">"you"</span> })}
-            {by}
-        }),
+        cell(
+            "User name",
+            "lead",
+            view! {
+                <span class="strong">{user.username.clone()}</span>
+                {myself.then(|| view! { " " <span class="tag">"you"</span> })}
+                {by}
+            },
+        ),
         cell("State", "", user_state(user.status)),
         cell("Roles", "", roles.collect_view()),
         cell("Second factor", "", factor),
@@ -109,9 +113,8 @@ fn user_state(status: UserStatus) -> AnyView {
 
 fn actions(user: User, myself: bool, asked: RwSignal<Option<Question>>) -> AnyView {
     let kept = StoredValue::new(user.clone());
-    let ask = move |question: fn(User) -> Question| {
-        Callback::new(move |()| asked.set(Some(question(kept.get_value()))))
-    };
+    let ask =
+        move |question: fn(User) -> Question| Callback::new(move |()| asked.set(Some(question(kept.get_value()))));
     let own = myself.then(|| "This is you.".to_owned());
     let by_password = user.source == UserSource::Password;
     let no_link = (!by_password).then(|| "Signs in with the organisation.".to_owned());
@@ -253,7 +256,10 @@ fn disable(page: Page, user: User) -> Dialog {
     let told = if off { format!("{name} can't sign in any more.") } else { format!("{name} can sign in again.") };
     let act = patch(page, user.id, told, move || UserPatch { disabled: Some(off), ..UserPatch::default() });
     let (verb, text) = if off {
-        ("Disable", "All sessions and tokens of the user stop working. What was done under the name stays in the audit log.")
+        (
+            "Disable",
+            "All sessions and tokens of the user stop working. What was done under the name stays in the audit log.",
+        )
     } else {
         ("Enable", "The user signs in as before.")
     };

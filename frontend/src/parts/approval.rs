@@ -86,7 +86,8 @@ pub fn decision(asked: Decide, decide: RwSignal<Option<Decide>>) -> AnyView {
     let note = RwSignal::new(String::new());
     let errors = FieldErrors::new();
     let act = act(move || async move {
-        let body = ApprovalDecision { note: Some(note.get_untracked().trim().to_owned()).filter(|note| !note.is_empty()) };
+        let body =
+            ApprovalDecision { note: Some(note.get_untracked().trim().to_owned()).filter(|note| !note.is_empty()) };
         if approve {
             service().restore_approve(id, &body).await?;
         } else {

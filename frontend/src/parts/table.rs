@@ -5,7 +5,9 @@ use leptos::prelude::*;
 /// A table of rows that are drawn already; a column whose name begins with `.` shows no name.
 pub fn table(name: &'static str, columns: &[&'static str], rows: Vec<AnyView>) -> AnyView {
     let head = columns.iter().map(|column| match column.strip_prefix('.') {
-        Some(hidden) => view! { <th role="columnheader" scope="col"><span class="hidden-text">{hidden}</span></th> }.into_any(),
+        Some(hidden) => {
+            view! { <th role="columnheader" scope="col"><span class="hidden-text">{hidden}</span></th> }.into_any()
+        }
         None => view! { <th role="columnheader" scope="col">{*column}</th> }.into_any(),
     });
     view! {

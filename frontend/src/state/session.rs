@@ -38,12 +38,8 @@ pub struct Session {
 impl Session {
     /// Asks the service what it says to everybody.
     pub fn start(router: Router) -> Self {
-        let session = Self {
-            me: RwSignal::new(None),
-            failure: RwSignal::new(None),
-            options: RwSignal::new(None),
-            router,
-        };
+        let session =
+            Self { me: RwSignal::new(None), failure: RwSignal::new(None), options: RwSignal::new(None), router };
         CURRENT.set(Some(session));
         session.read_options();
         session
