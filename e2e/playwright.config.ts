@@ -37,6 +37,6 @@ export default defineConfig({
   // How pages look is tested in both, each light and dark (`expectWellMade`); what they do, once.
   projects: [
     { name: "desktop", use: { viewport: { width: 1440, height: 900 } } },
-    { name: "phone", use: { viewport: { width: 390, height: 844 }, hasTouch: true }, testMatch: "pages.spec.ts" },
+    { name: "phone", use: { viewport: { width: 390, height: 844 }, hasTouch: true }, testMatch: ["pages.spec.ts", "access.spec.ts"] },
   ],
 });

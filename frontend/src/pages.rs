@@ -1,16 +1,24 @@
 //! One module per address.
 
+pub mod access;
 pub mod activity;
+pub mod audit;
 pub mod backups;
 pub mod datastore;
 pub mod datastores;
 pub mod new_datastore;
 pub mod not_found;
+pub mod profile;
+pub mod projects;
 pub mod recovery;
 pub mod restores;
 pub mod schedules;
 pub mod settings;
+pub mod setup;
+pub mod sign_in;
 pub mod storages;
+pub mod tokens;
+pub mod users;
 pub mod workers;
 
 use leptos::prelude::*;

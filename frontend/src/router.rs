@@ -39,9 +39,33 @@ impl Router {
         window().scroll_to_with_x_and_y(0.0, 0.0);
     }
 
+    /// Shows another address in place of this one: the browser's "back" does not stop at it.
+    pub fn replace(self, address: &str) {
+        self.write(address, true);
+    }
+
+    /// The address as it is, without the service's own.
+    pub fn here(self) -> String {
+        let path = self.path.get_untracked();
+        self.search.with_untracked(|search| format!("{path}{search}"))
+    }
+
+    /// What stands behind the address's `#`, which is taken away: it is a secret that neither history nor bookmarks should
+    /// keep.
+    pub fn take_fragment(self) -> Option<String> {
+        let fragment = window().location().hash().ok()?;
+        self.write(&self.here(), true);
+        fragment.strip_prefix('#').filter(|fragment| !fragment.is_empty()).map(str::to_owned)
+    }
+
     /// One parameter of the address.
     pub fn parameter(self, name: &str) -> Option<String> {
         self.search.with(|search| parameters(search)?.get(name))
+    }
+
+    /// One parameter of the address as it is now.
+    pub fn parameter_untracked(self, name: &str) -> Option<String> {
+        self.search.with_untracked(|search| parameters(search)?.get(name))
     }
 
     /// Changes one parameter of the address and keeps the rest; `None` takes it away. With `replace` the browser's "back"
@@ -117,7 +141,14 @@ fn is_plain(event: &MouseEvent) -> bool {
 /// Whether a link leads to a page of the app. The browser follows all others, those to a place on this page too.
 fn is_ours(link: &HtmlAnchorElement) -> bool {
     let elsewhere = !link.target().is_empty() || link.has_attribute("download") || !link.hash().is_empty();
+    // The API answers with something else than pages.
+    let elsewhere = elsewhere || link.pathname().starts_with("/api/");
     !elsewhere && window().location().origin().is_ok_and(|origin| origin == link.origin())
+}
+
+/// A text as part of an address.
+pub fn encode(text: &str) -> String {
+    js_sys::encode_uri_component(text).into()
 }
 
 fn parameters(search: &str) -> Option<UrlSearchParams> {

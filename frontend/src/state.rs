@@ -14,5 +14,6 @@ pub mod live;
 pub mod pages_of;
 pub mod schedule_form;
 pub mod service;
+pub mod session;
 pub mod title;
 pub mod toasts;

@@ -25,6 +25,9 @@ pub enum ClientError {
     /// The service answered with an error.
     #[error("{}: {}", .0.title, .0.detail)]
     Problem(Box<Problem>),
+    /// The service wants to be asked again only after so many seconds.
+    #[error("{}: {}", .problem.title, .problem.detail)]
+    Throttled { problem: Box<Problem>, seconds: u64 },
     /// The service could not be reached, or the connection broke.
     #[error("the service at {base} can't be reached")]
     Unreachable {
@@ -41,7 +44,7 @@ impl ClientError {
     /// The stable word of the problem, where the service answered with one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
-            Self::Problem(problem) => Some(problem.code),
+            Self::Problem(problem) | Self::Throttled { problem, .. } => Some(problem.code),
             Self::Unreachable { .. } | Self::UnexpectedAnswer { .. } => None,
         }
     }
@@ -53,6 +56,8 @@ pub struct Client {
     base: String,
     http: reqwest::Client,
     token: Option<Secret>,
+    /// Called when the service knows the caller no longer.
+    on_unauthenticated: Option<fn()>,
 }
 
 impl Client {
@@ -60,12 +65,23 @@ impl Client {
     ///
     /// Natively, a rustls crypto provider must have been installed before.
     pub fn new(base: impl Into<String>) -> Self {
-        Self { base: base.into().trim_end_matches('/').to_owned(), http: reqwest::Client::new(), token: None }
+        Self {
+            base: base.into().trim_end_matches('/').to_owned(),
+            http: reqwest::Client::new(),
+            token: None,
+            on_unauthenticated: None,
+        }
     }
 
     /// Sends the token with every request: workers need theirs.
     pub fn with_token(mut self, token: Secret) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Calls `tell` whenever an answer says that there are no valid credentials, before the call itself fails with it.
+    pub fn on_unauthenticated(mut self, tell: fn()) -> Self {
+        self.on_unauthenticated = Some(tell);
         self
     }
 
@@ -110,12 +126,22 @@ impl Client {
         let unreachable = |source| ClientError::Unreachable { base: self.base.clone(), source };
         let response = request.send().await.map_err(unreachable)?;
         let status = response.status();
+        let wait = response.headers().get("Retry-After").and_then(|wait| wait.to_str().ok()?.parse().ok());
         let body = response.bytes().await.map_err(unreachable)?.to_vec();
         if status.is_success() {
             return Ok((status, body));
         }
         match json::read::<Problem>(&body) {
-            Some(problem) => Err(ClientError::Problem(Box::new(problem))),
+            Some(problem) => {
+                if let (ErrorCode::Unauthenticated, Some(tell)) = (problem.code, self.on_unauthenticated) {
+                    tell();
+                }
+                let problem = Box::new(problem);
+                Err(match wait.filter(|_| status == StatusCode::TOO_MANY_REQUESTS) {
+                    Some(seconds) => ClientError::Throttled { problem, seconds },
+                    None => ClientError::Problem(problem),
+                })
+            }
             None => Err(ClientError::UnexpectedAnswer { status: status.as_u16() }),
         }
     }

@@ -1,5 +1,6 @@
 //! `/datastores/{id}`: the head and the tabs that all of a datastore's pages share.
 
+use domain::access::Permission;
 use domain::{Datastore, ErrorCode, EventKind, FindingSeverity};
 use leptos::prelude::*;
 
@@ -25,6 +26,7 @@ use crate::state::clock::clock;
 use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::service::service;
+use crate::state::session::{Session, session};
 use crate::state::title::use_title;
 
 /// One of a datastore's pages.
@@ -67,6 +69,20 @@ impl Tab {
 pub struct CurrentDatastore {
     pub datastore: Memo<Option<Datastore>>,
     pub fetch: Fetch<Datastore>,
+    session: Session,
+}
+
+impl CurrentDatastore {
+    /// Why something is not offered here; nothing when it is.
+    pub fn lacks(self, permission: Permission) -> Option<String> {
+        let project = self.datastore.with(|datastore| datastore.as_ref().and_then(|datastore| datastore.project_id));
+        self.session.lacks(permission, project)
+    }
+
+    /// The same, as it changes.
+    pub fn lacking(self, permission: Permission) -> Signal<Option<String>> {
+        Signal::derive(move || self.lacks(permission))
+    }
 }
 
 #[component]
@@ -92,7 +108,7 @@ pub fn DatastorePage() -> impl IntoView {
         fetch.data.with(|datastore| datastore.clone().filter(|datastore| Some(datastore.id) == id))
     });
     Effect::new(move |_| archives.set(datastore.with(|datastore| datastore.as_ref().is_some_and(archives_logs))));
-    provide_context(CurrentDatastore { datastore, fetch });
+    provide_context(CurrentDatastore { datastore, fetch, session: session() });
     let missing = Memo::new(move |_| {
         let unknown = fetch
             .failure

@@ -1,5 +1,6 @@
 //! `/`: every datastore with its last good backup, and above them whether one may sleep.
 
+use domain::access::Permission;
 use domain::{Datastore, EventKind, format};
 use leptos::prelude::*;
 
@@ -19,6 +20,7 @@ use crate::state::fetch::Fetch;
 use crate::state::live::live;
 use crate::state::pages_of::{Listed, pages_of};
 use crate::state::service::service;
+use crate::state::session::session;
 
 /// Whether a datastore is among those searched for: by name, engine or address.
 fn fits(datastore: &Datastore, search: &str) -> bool {
@@ -58,6 +60,8 @@ pub fn DatastoresPage() -> impl IntoView {
     let clock = clock();
     let pages = RwSignal::new(1u32);
     let archives = RwSignal::new(false);
+    let session = session();
+    let may_add = Memo::new(move |_| session.lacks(Permission::DatastoreCreate, None).is_none());
     let list = Fetch::new(
         move || {
             live.follow(&[EventKind::Datastore, EventKind::Backup, EventKind::Restore, EventKind::Schedule]);
@@ -80,10 +84,12 @@ pub fn DatastoresPage() -> impl IntoView {
     let filled = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| !list.items.is_empty())));
     view! {
         <PageHead title="Datastores" text="Every database server that Holdfast backs up.">
-            <a class="button primary" href="/datastores/new">
-                <Icon name="plus" />
-                "Add datastore"
-            </a>
+            {move || may_add.get().then(|| view! {
+                <a class="button primary" href="/datastores/new">
+                    <Icon name="plus" />
+                    "Add datastore"
+                </a>
+            })}
         </PageHead>
         {move || list.failure.get().map(|failure| view! { <Problem failure retry=Callback::new(move |()| list.reload()) /> })}
         <Show when=move || list.slow.get() && list.data.with(Option::is_none)>
@@ -95,7 +101,7 @@ pub fn DatastoresPage() -> impl IntoView {
                 title="No datastore yet"
                 text="A datastore is a database server that Holdfast backs up and restores: PostgreSQL, MariaDB, Redis or Valkey. Add one, test the connection, and take the first backup."
             >
-                <a class="button primary" href="/datastores/new">"Add your first datastore"</a>
+                {move || may_add.get().then(|| view! { <a class="button primary" href="/datastores/new">"Add your first datastore"</a> })}
             </Empty>
         </Show>
         <Show when=move || filled.get()>

@@ -155,6 +155,7 @@ fn Chosen(window: RwSignal<Option<RecoveryWindow>>, current: CurrentDatastore, w
     });
     let at = Signal::derive(move || reading.with(|reading| reading.at));
     let opened = RwSignal::new(None::<(Backup, Opening)>);
+    let lacks = current.lacking(domain::access::Permission::RestoreInPlace);
     let open = move |at: DateTime<Utc>, opening: Opening| {
         let backups = backups.get_untracked();
         let ends: Vec<_> = backups.iter().filter_map(|one| Some((one.id, one.ended_at?))).collect();
@@ -206,7 +207,7 @@ fn Chosen(window: RwSignal<Option<RecoveryWindow>>, current: CurrentDatastore, w
                     <InstantField name="recovery" typed reading allowed whole />
                 </Show>
                 <div hidden=move || allowed.with(Vec::is_empty)>
-                    <button type="button" class="button primary" disabled=move || at.get().is_none() on:click=restore>
+                    <button type="button" class="button primary" title=lacks disabled=move || at.get().is_none() || lacks.with(Option::is_some) on:click=restore>
                         <Icon name="restore" />
                         "Restore to this instant"
                     </button>

@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use uuid::Uuid;
 
 use super::datastore::CurrentDatastore;
+use crate::parts::approval::{Decide, decision};
 use crate::parts::empty::Empty;
 use crate::parts::more::More;
 use crate::parts::problem::Problem;
@@ -42,6 +43,7 @@ fn Restores(id: Uuid) -> impl IntoView {
         },
     );
     let undo = RwSignal::new(None::<Restore>);
+    let decide = RwSignal::new(None::<Decide>);
     let empty = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| list.items.is_empty())));
     let filled = Memo::new(move |_| list.data.with(|list| list.as_ref().is_some_and(|list| !list.items.is_empty())));
     view! {
@@ -60,12 +62,13 @@ fn Restores(id: Uuid) -> impl IntoView {
         </Show>
         <Show when=move || filled.get()>
             <div class:stale=move || list.slow.get()>
-                <Table list=list.data undo />
+                <Table list=list.data undo decide />
                 {move || list.data.with(|list| list.as_ref().map(|list| {
                     view! { <More shown=list.items.len() total=list.total more=list.more what="restores" pages /> }
                 }))}
             </div>
         </Show>
+        {move || decide.get().map(|asked| decision(asked, decide))}
         {move || undo.get().map(|restore| {
             let name = current.datastore.with_untracked(|datastore| datastore.as_ref().map(|one| one.name.clone())).unwrap_or_default();
             view! { <UndoDialog restore name on_close=Callback::new(move |()| undo.set(None)) /> }
@@ -74,7 +77,11 @@ fn Restores(id: Uuid) -> impl IntoView {
 }
 
 #[component]
-fn Table(list: RwSignal<Option<Listed<Restore>>>, undo: RwSignal<Option<Restore>>) -> impl IntoView {
+fn Table(
+    list: RwSignal<Option<Listed<Restore>>>,
+    undo: RwSignal<Option<Restore>>,
+    decide: RwSignal<Option<Decide>>,
+) -> impl IntoView {
     let ids = Memo::new(move |_| {
         list.with(|list| list.as_ref().map(|list| list.items.iter().map(|one| one.id).collect::<Vec<_>>()))
             .unwrap_or_default()
@@ -102,7 +109,7 @@ fn Table(list: RwSignal<Option<Listed<Restore>>>, undo: RwSignal<Option<Restore>
                         let restore = Memo::new(move |_| {
                             list.with(|list| list.as_ref()?.items.iter().find(|one| one.id == id).cloned())
                         });
-                        view! { <RestoreRow restore undo /> }.into_any()
+                        view! { <RestoreRow restore undo decide /> }.into_any()
                         })
                     />
                 </table>

@@ -1,5 +1,6 @@
 //! `/datastores/{id}/schedules`: which backups start by themselves, and when.
 
+use domain::access::Permission;
 use domain::{EventKind, Schedule};
 use leptos::prelude::*;
 use uuid::Uuid;
@@ -28,9 +29,10 @@ pub fn SchedulesPage() -> impl IntoView {
     let id = use_datastore_id();
     let adding = RwSignal::new(false);
     let add = move |_| adding.set(true);
+    let lacks = expect_context::<CurrentDatastore>().lacking(Permission::ScheduleCreate);
     view! {
         <BackupTabs>
-            <button type="button" class="button" on:click=add><Icon name="plus" />"Add schedule"</button>
+            <button type="button" class="button" disabled=move || lacks.with(Option::is_some) title=lacks on:click=add><Icon name="plus" />"Add schedule"</button>
         </BackupTabs>
         {move || id.get().map(|id| view! { <Schedules id adding /> })}
     }
@@ -39,6 +41,7 @@ pub fn SchedulesPage() -> impl IntoView {
 #[component]
 fn Schedules(id: Uuid, adding: RwSignal<bool>) -> impl IntoView {
     let live = live();
+    let lacks = expect_context::<CurrentDatastore>().lacking(Permission::ScheduleCreate);
     let page = Fetch::new(
         move || {
             live.follow(&[EventKind::Schedule, EventKind::Backup]);
@@ -63,7 +66,7 @@ fn Schedules(id: Uuid, adding: RwSignal<bool>) -> impl IntoView {
                 title="No schedule"
                 text="A schedule makes backups by itself, such as one every day at 05:00. Without one, this datastore is backed up only when somebody asks for it."
             >
-                <button type="button" class="button primary" on:click=move |_| adding.set(true)>"Add a schedule"</button>
+                <button type="button" class="button primary" disabled=move || lacks.with(Option::is_some) title=lacks on:click=move |_| adding.set(true)>"Add a schedule"</button>
             </Empty>
         </Show>
         <Show when=move || filled.get()>

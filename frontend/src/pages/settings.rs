@@ -1,5 +1,6 @@
 //! `/datastores/{id}/settings`: how backups are made and kept; the connection, its test, and the end of the datastore.
 
+use domain::access::Permission;
 use domain::{Datastore, FindingSeverity};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -12,6 +13,7 @@ use crate::parts::delete_datastore::DeleteDatastore;
 use crate::parts::field::FieldErrors;
 use crate::parts::findings::{Findings, summary};
 use crate::parts::grants::Grants;
+use crate::parts::guard::Guard;
 use crate::parts::icon::Icon;
 use crate::parts::problem::Problem;
 use crate::parts::show::Show;
@@ -39,7 +41,7 @@ pub fn SettingsPage() -> impl IntoView {
             });
             let backups = view! {
                 <h2 class="part">"Backup settings"</h2>
-                <BackupSettingsForm id capabilities />
+                <BackupSettingsForm id capabilities lacks=current.lacking(Permission::BackupSettingsPut) />
             };
             let connection = view! {
                 <h2 class="part">"Connection"</h2>
@@ -59,6 +61,12 @@ pub fn SettingsPage() -> impl IntoView {
 fn Connection(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
     let toasts = toasts();
     let draft = ConnectionDraft::of(&datastore);
+    let kept = datastore.clone();
+    let (lacks, no_test, no_delete) = (
+        current.lacking(Permission::DatastorePatch),
+        current.lacking(Permission::DatastoreTest),
+        current.lacking(Permission::DatastoreDelete),
+    );
     let errors = FieldErrors::new();
     let failure = RwSignal::new(None::<Failure>);
     let saving = RwSignal::new(false);
@@ -114,12 +122,13 @@ fn Connection(datastore: Datastore, current: CurrentDatastore) -> impl IntoView 
     view! {
         <div class="form-page">
             <div class="form">
+                <Guard datastore=kept current />
                 <form class="form" novalidate on:submit=submit>
                     <ConnectionFields draft errors has_password />
                     {move || failure.get().map(|failure| view! { <Problem failure /> })}
                     <div class="form-foot">
-                        <button type="submit" class="button primary" disabled=move || saving.get() || !changed.get()>"Save connection"</button>
-                        <button type="button" class="button" disabled=move || matches!(tested.get(), Some(Tested::Running)) on:click=test>
+                        <button type="submit" class="button primary" title=lacks disabled=move || saving.get() || !changed.get() || lacks.with(Option::is_some)>"Save connection"</button>
+                        <button type="button" class="button" title=no_test disabled=move || matches!(tested.get(), Some(Tested::Running)) || no_test.with(Option::is_some) on:click=test>
                             <Icon name="plug" />
                             "Test connection"
                         </button>
@@ -134,7 +143,7 @@ fn Connection(datastore: Datastore, current: CurrentDatastore) -> impl IntoView 
                         <p>"Holdfast forgets this server. The server and its data are not touched."</p>
                     </header>
                     <div>
-                        <button type="button" class="button danger" on:click=move |_| deleting.set(true)>
+                        <button type="button" class="button danger" title=no_delete disabled=move || no_delete.with(Option::is_some) on:click=move |_| deleting.set(true)>
                             <Icon name="trash" />
                             "Delete datastore"
                         </button>

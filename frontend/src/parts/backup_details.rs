@@ -96,14 +96,7 @@ pub fn BackupDetails(backup: Memo<Option<Backup>>, list: BackupList) -> impl Int
                 {move || backup.with(|backup| backup.as_ref().map(|backup| facts(backup, &relatives.get().unwrap_or_default())))}
             </section>
             <section aria-label="Newest log lines" class="stack">
-                {move || error().map(|error| view! { <Problem failure=Failure {
-                    title: error.code.title().into(),
-                    detail: error.detail,
-                    help: Some(error.code.help()),
-                    code: Some(error.code),
-                    request_id: None,
-                    errors: Vec::new(),
-                } /> })}
+                {move || error().map(|error| view! { <Problem failure=Failure::from(error) /> })}
                 <div>
                     <div class="row">
                         <h3>"Newest log lines"</h3>

@@ -1,5 +1,6 @@
 //! One backup in the table: its line, its menu, and below it, when opened, the details.
 
+use domain::access::Permission;
 use domain::{Backup, JobStatus, VerificationStatus, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -13,6 +14,7 @@ use super::menu::{Menu, MenuItem};
 use super::running_job::RunningJob;
 use super::show::Show;
 use super::time::{Ago, time_or_dash};
+use crate::pages::datastore::CurrentDatastore;
 use crate::state::address::use_open_job;
 use crate::state::chain::{find, listed, relatives};
 use crate::state::clock::clock;
@@ -204,6 +206,7 @@ fn obstacle(backup: &Backup) -> Option<&'static str> {
 fn Actions(backup: Memo<Option<Backup>>, list: BackupList, number: i64, dialogs: BackupDialogs) -> impl IntoView {
     let open_job = use_open_job();
     let toasts = toasts();
+    let current = expect_context::<CurrentDatastore>();
     let now = move || backup.get_untracked();
     let verify = Callback::new(move |()| {
         let Some(backup) = now() else { return };
@@ -236,10 +239,13 @@ fn Actions(backup: Memo<Option<Backup>>, list: BackupList, number: i64, dialogs:
             {move || {
                 let (no_use, no_delete, deleting, held) = reasons.get().unwrap_or_default();
                 let no_use = no_use.map(str::to_owned);
-                let no_hold = deleting.then(|| "It is being deleted.".to_owned());
+                let no_hold = current.lacks(Permission::BackupHold).or_else(|| deleting.then(|| "It is being deleted.".to_owned()));
+                let no_restore = current.lacks(Permission::RestoreInPlace).or_else(|| no_use.clone());
+                let no_verify = current.lacks(Permission::BackupVerify).or(no_use);
+                let no_delete = current.lacks(Permission::BackupDelete).or(no_delete);
                 view! {
-                    <MenuItem icon="restore" name="Restore" on_choose=restore reason=no_use.clone() />
-                    <MenuItem icon="verify" name="Verify" on_choose=verify reason=no_use />
+                    <MenuItem icon="restore" name="Restore" on_choose=restore reason=no_restore />
+                    <MenuItem icon="verify" name="Verify" on_choose=verify reason=no_verify />
                     <MenuItem icon="log" name="View log" on_choose=view_log />
                     <hr role="separator" />
                     <MenuItem icon="lock" name=if held { "Release" } else { "Hold" } on_choose=hold reason=no_hold />

@@ -27,7 +27,12 @@ use crate::state::toasts::toasts;
 
 /// Loads the settings. The form starts from what was saved when it was opened; later changes don't overwrite typing.
 #[component]
-pub fn BackupSettingsForm(id: Uuid, #[prop(into)] capabilities: Signal<Capabilities>) -> impl IntoView {
+pub fn BackupSettingsForm(
+    id: Uuid,
+    #[prop(into)] capabilities: Signal<Capabilities>,
+    /// Why they can't be saved by whoever looks.
+    lacks: Signal<Option<String>>,
+) -> impl IntoView {
     let settings = Fetch::new(|| Some(()), move |()| async move { service().backup_settings_get(id).await });
     let storages = Fetch::new(|| Some(()), |()| async { service().storage_list().await });
     let there = Memo::new(move |_| settings.data.with(Option::is_some));
@@ -37,7 +42,7 @@ pub fn BackupSettingsForm(id: Uuid, #[prop(into)] capabilities: Signal<Capabilit
             <div class="panel section"><SkeletonLines lines=8 /></div>
         </Show>
         {move || there.get().then(|| settings.data.get_untracked()).flatten().map(|settings| {
-            view! { <Form id settings storages capabilities /> }
+            view! { <Form id settings storages capabilities lacks /> }
         })}
     }
 }
@@ -48,6 +53,7 @@ fn Form(
     settings: BackupSettings,
     storages: Fetch<Page<Storage>>,
     capabilities: Signal<Capabilities>,
+    lacks: Signal<Option<String>>,
 ) -> impl IntoView {
     let toasts = toasts();
     let draft = BackupDraft::of(&settings);
@@ -63,7 +69,7 @@ fn Form(
     let sending = RwSignal::new(false);
     // What saving would delete, while that is asked.
     let asking = RwSignal::new(None::<RetentionTotals>);
-    let ready = move || changed.get() && !wrong.get() && !sending.get();
+    let ready = move || changed.get() && !wrong.get() && !sending.get() && lacks.with(Option::is_none);
     let save = move |deleted_count: u64| async move {
         match service().backup_settings_put(id, &typed.get_untracked()).await {
             Ok(settings) => {
@@ -121,11 +127,11 @@ fn Form(
                 <div class="form-foot">
                     <button type="submit" class="button primary" disabled=move || !ready()>"Save backup settings"</button>
                     <span class="muted small" role="status">
-                        {move || match (wrong.get(), changed.get()) {
+                        {move || lacks.get().unwrap_or_else(|| match (wrong.get(), changed.get()) {
                             (true, _) => "Can't be saved: see what is said at the fields.",
                             (_, true) => "Not saved yet.",
                             _ => "",
-                        }}
+                        }.to_owned())}
                     </span>
                 </div>
             </div>

@@ -1,5 +1,6 @@
 //! One datastore in the list: what it is, how it is, its last good backup, and the button that makes the next.
 
+use domain::access::Permission;
 use domain::log_archive::LogArchivingStatus;
 use domain::{BackupCreate, BackupType, Datastore, format};
 use leptos::prelude::*;
@@ -17,6 +18,7 @@ use super::time::{Ago, Time};
 use crate::state::address::use_open_job;
 use crate::state::live::live;
 use crate::state::service::service;
+use crate::state::session::session;
 use crate::state::toasts::toasts;
 
 /// Starts a backup of the engine's default method and opens its job's panel. Where there are types to choose from, a menu
@@ -101,6 +103,9 @@ pub fn backup_types(datastore: &Datastore) -> Vec<BackupType> {
 
 /// Why no backup can start now, in words.
 pub fn backup_obstacle(datastore: &Datastore) -> Option<String> {
+    if let Some(reason) = session().lacks(Permission::BackupCreate, datastore.project_id) {
+        return Some(reason);
+    }
     let job = datastore.overview.active_job.as_ref()?;
     (job.kind.is_exclusive()).then(|| format!("{} is not finished.", crate::state::job_watch::job_title(job)))
 }

@@ -2,6 +2,7 @@
 
 use domain::FieldError;
 use leptos::prelude::*;
+use wasm_bindgen::JsCast;
 
 use super::icon::Icon;
 
@@ -46,6 +47,17 @@ pub fn FieldProblem(pointer: &'static str, errors: FieldErrors) -> impl IntoView
 /// The id of a field's input.
 pub fn field_id(pointer: &str) -> String {
     format!("field{}", pointer.replace('/', "-"))
+}
+
+/// Puts the focus on a field, once it is in the page.
+pub fn focus_field(pointer: &str) {
+    let id = field_id(pointer);
+    request_animation_frame(move || {
+        let field = document().get_element_by_id(&id).and_then(|field| field.dyn_into::<web_sys::HtmlElement>().ok());
+        if let Some(field) = field {
+            let _ = field.focus();
+        }
+    });
 }
 
 /// The ids that describe a field: its problem and its hint.

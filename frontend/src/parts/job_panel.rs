@@ -1,5 +1,6 @@
 //! The panel of one job over any page. The address names the job (`?job=<id>`), so it survives a reload and can be sent.
 
+use domain::access::Permission;
 use domain::{Job, JobKind, JobStatus, format};
 use leptos::html;
 use leptos::prelude::*;
@@ -22,6 +23,7 @@ use crate::state::fetch::Fetch;
 use crate::state::focus::give_focus_back;
 use crate::state::job_watch::{job_title, watch_job};
 use crate::state::service::service;
+use crate::state::session::session;
 use crate::state::toasts::toasts;
 
 #[component]
@@ -112,14 +114,7 @@ fn Overview(job: Fetch<Job>) -> impl IntoView {
         <Show when=move || waiting.get()>
             <p class="muted">"Waiting until a worker takes it."</p>
         </Show>
-        {move || error.get().map(|error| view! { <Problem failure=Failure {
-            title: error.code.title().into(),
-            detail: error.detail,
-            help: Some(error.code.help()),
-            code: Some(error.code),
-            request_id: None,
-            errors: Vec::new(),
-        } /> })}
+        {move || error.get().map(|error| view! { <Problem failure=Failure::from(error) /> })}
         {move || facts.get().map(|(created, started, ended, worker, attempt)| view! {
             <dl class="facts">
                 <dt>"Asked for"</dt> <dd><Time at=created /></dd>
@@ -140,6 +135,8 @@ fn Overview(job: Fetch<Job>) -> impl IntoView {
 #[component]
 fn CancelBar(job: Fetch<Job>) -> impl IntoView {
     let toasts = toasts();
+    let session = session();
+    let lacks = Signal::derive(move || session.lacks_anywhere(Permission::JobCancel));
     let sending = RwSignal::new(false);
     let state = Memo::new(move |_| {
         job.data.with(|job| {
@@ -159,7 +156,7 @@ fn CancelBar(job: Fetch<Job>) -> impl IntoView {
     move || {
         state.get().map(|(id, kind, requested)| view! {
             <footer class="job-foot">
-                <button type="button" class="button" disabled=move || requested || sending.get() on:click=move |_| cancel(id)>"Cancel"</button>
+                <button type="button" class="button" title=lacks disabled=move || requested || sending.get() || lacks.with(Option::is_some) on:click=move |_| cancel(id)>"Cancel"</button>
                 <span class="muted small">{match kind {
                     _ if requested => "The worker has been asked to stop.",
                     JobKind::Restore | JobKind::Undo => "Until the switch begins, the live data is untouched.",

@@ -6,7 +6,8 @@ use leptos::prelude::*;
 
 use super::icon::Icon;
 
-fn state(class: &'static str, icon: &'static str, word: &'static str) -> AnyView {
+/// A state: its colour, its shape, its word.
+pub fn state(class: &'static str, icon: &'static str, word: &'static str) -> AnyView {
     let turning = if icon == "running" { "spinner" } else { "" };
     view! {
         <span class=format!("state {class}")>

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use chrono::{DateTime, Utc};
+use domain::access::Permission;
 use domain::format;
 use domain::log_archive::{LogEntry, LogEntryKind, LogScan, LogScanCreate};
 use leptos::prelude::*;
@@ -12,6 +13,7 @@ use super::icon::Icon;
 use super::problem::Problem;
 use super::show::Show;
 use super::time::Time;
+use crate::pages::datastore::CurrentDatastore;
 use crate::state::clock::clock;
 use crate::state::failure::Failure;
 use crate::state::instant::{field_value, instants, with_fraction};
@@ -39,6 +41,7 @@ pub fn FindMistake(
     let clock = clock();
     let (from, to) = (RwSignal::new(String::new()), RwSignal::new(String::new()));
     let all = RwSignal::new(false);
+    let lacks = expect_context::<CurrentDatastore>().lacking(Permission::LogScan);
     let scan = RwSignal::new(None::<LogScan>);
     let failure = RwSignal::new(None::<Failure>);
     let running = RwSignal::new(false);
@@ -126,7 +129,7 @@ pub fn FindMistake(
                 {field("scan-from", "From", from)}
                 {field("scan-to", "To", to)}
                 <button type="button" class="button" on:click=move |_| preset()>"Last hour before the instant"</button>
-                <button type="submit" class="button primary" disabled=move || running.get() || span.with(Option::is_none)>
+                <button type="submit" class="button primary" title=lacks disabled=move || running.get() || span.with(Option::is_none) || lacks.with(Option::is_some)>
                     <Icon name="search" />
                     "Find changes"
                 </button>

@@ -12,11 +12,15 @@ use super::icon::Icon;
 pub fn Menu(
     #[prop(into)] name: String,
     #[prop(default = "more")] icon: &'static str,
+    /// A word beside the icon.
+    #[prop(optional, into)]
+    label: Option<String>,
     children: ChildrenFn,
 ) -> impl IntoView {
     let button = NodeRef::<html::Button>::new();
     let popover = NodeRef::<html::Div>::new();
     let open = RwSignal::new(false);
+    let class = if label.is_some() { "button plain labelled" } else { "icon-button framed" };
     let id = format!("menu-{}", uuid::Uuid::new_v4().simple());
     let toggled = move |_| {
         let Some(menu) = popover.get_untracked() else { return };
@@ -58,13 +62,14 @@ pub fn Menu(
         <button
             node_ref=button
             type="button"
-            class="icon-button framed"
+            class=class
             aria-label=name.clone()
             aria-haspopup="menu"
             aria-expanded=move || open.get().to_string()
             popovertarget=id.clone()
         >
             <Icon name=icon />
+            {label.map(|label| view! { <span>{label}</span> })}
         </button>
         <div node_ref=popover id=id class="menu" role="menu" aria-label=name popover="auto" on:toggle=toggled on:keydown=pressed on:click:capture=chosen>
             {move || children()}

@@ -17,12 +17,14 @@ use super::restore_stop::{Choice, Opening, StopChoice, StopDraft};
 use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
+use crate::router::router;
 use crate::state::address::use_open_job;
 use crate::state::clock::{clock, write_local, write_utc, zone_name};
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;
 use crate::state::instant::with_fraction;
 use crate::state::service::service;
+use crate::state::toasts::toasts;
 
 /// The plan follows what is typed once nothing was typed for so long.
 const PAUSE: Duration = Duration::from_millis(400);
@@ -54,6 +56,8 @@ pub fn RestoreDialog(
     #[prop(into)] on_close: Callback<()>,
 ) -> impl IntoView {
     let open_job = use_open_job();
+    let (router, toasts) = (router(), toasts());
+    let guarded = datastore.restore_guard;
     let id = backup.id;
     let taken = backup.started_at.unwrap_or(backup.created_at);
     let draft = StopDraft::new(&backup, &datastore, opening);
@@ -122,7 +126,12 @@ pub fn RestoreDialog(
             match service().backup_restore(id, &body).await {
                 Ok(restore) => {
                     on_close.run(());
-                    open_job(restore.job_id);
+                    if restore.approval.is_some() {
+                        toasts.tell("Asked for approval. It begins once a second administrator approves it.");
+                        router.go(&format!("/datastores/{}/restores", restore.datastore_id));
+                    } else {
+                        open_job(restore.job_id);
+                    }
                 }
                 Err(error) => {
                     let _ = failure.try_set(Some(error.into()));
@@ -167,6 +176,12 @@ pub fn RestoreDialog(
                     </section>
                 </div>
                 <footer class="dialog-foot">
+                    {guarded.then(|| view! {
+                        <div class="note info">
+                            <Icon name="lock" />
+                            <p class="grow">"This datastore is guarded: the restore begins once another administrator approves it, within 24 hours."</p>
+                        </div>
+                    })}
                     <Warning name=datastore.name.clone() number=backup.number taken draft choice />
                     {move || failure.get().map(|failure| view! { <Problem failure /> })}
                     <div class="field">
@@ -183,7 +198,7 @@ pub fn RestoreDialog(
                     </div>
                     <div class="dialog-actions">
                         <button type="button" class="button" on:click=move |_| on_close.run(())>"Cancel"</button>
-                        <button type="submit" class="button primary" disabled=move || !ready()>"Restore"</button>
+                        <button type="submit" class="button primary" disabled=move || !ready()>{if guarded { "Ask for approval" } else { "Restore" }}</button>
                     </div>
                 </footer>
             </form>

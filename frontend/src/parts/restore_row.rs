@@ -1,24 +1,32 @@
 //! One restore in the history: outcome, phase, downtime, and the way back while there is one.
 
 use chrono::{DateTime, Utc};
-use domain::{Restore, RestorePhase, RestoreStatus, RestoreTarget, StopPosition, format};
+use domain::access::Permission;
+use domain::{ApprovalStatus, Restore, RestorePhase, RestoreStatus, RestoreTarget, StopPosition, format};
 use leptos::prelude::*;
 
+use super::approval::{Decide, approval_state, decide_buttons, decided};
 use super::icon::Icon;
 use super::job_state::restore_state;
 use super::running_job::RunningJob;
 use super::time::{Time, time_or_dash};
+use crate::pages::datastore::CurrentDatastore;
 use crate::state::address::use_open_job;
 use crate::state::clock::clock;
 use crate::state::instant::with_fraction;
 use crate::state::job_watch::phase_title;
 
 fn outcome(restore: &Restore) -> AnyView {
+    if let Some(asked) = restore.approval.clone().filter(|approval| approval.status != ApprovalStatus::Approved) {
+        return approval_state(asked);
+    }
     let running = matches!(restore.status, RestoreStatus::Pending | RestoreStatus::Running);
+    let approved = restore.approval.clone().map(decided);
     let error = restore.error.clone();
     view! {
         {if running { view! { <RunningJob id=restore.job_id /> }.into_any() } else { restore_state(restore.status) }}
         {error.map(|error| view! { <span class="cell-sub" title=error.detail>{error.code.title()}</span> })}
+        {approved}
     }
     .into_any()
 }
@@ -70,7 +78,19 @@ fn target(restore: &Restore) -> AnyView {
 }
 
 #[component]
-pub fn RestoreRow(restore: Memo<Option<Restore>>, undo: RwSignal<Option<Restore>>) -> impl IntoView {
+pub fn RestoreRow(
+    restore: Memo<Option<Restore>>,
+    undo: RwSignal<Option<Restore>>,
+    decide: RwSignal<Option<Decide>>,
+) -> impl IntoView {
+    let current = expect_context::<CurrentDatastore>();
+    let no_undo = current.lacking(Permission::RestoreUndo);
+    let open = Memo::new(move |_| {
+        restore.with(|restore| {
+            let approval = restore.as_ref()?.approval.as_ref()?;
+            (approval.status == ApprovalStatus::Requested).then(|| approval.requested_by.clone())
+        })
+    });
     let clock = clock();
     let open_job = use_open_job();
     let known = restore.get_untracked();
@@ -99,9 +119,11 @@ pub fn RestoreRow(restore: Memo<Option<Restore>>, undo: RwSignal<Option<Restore>
                 {of(|restore| restore.downtime_seconds.map_or("–".to_owned(), format::duration).into_any())}
             </td>
             <td role="cell" data-label="Undo">
-                {move || match until.get() {
+                {move || open.get().map(|by| decide_buttons(restore, by, decide))}
+                {move || match until.get().filter(|_| open.with(Option::is_none)) {
+                    None if open.with(Option::is_some) => ().into_any(),
                     Some(until) => view! {
-                        <button type="button" class="button small" on:click=move |_| undo.set(restore.get_untracked())>
+                        <button type="button" class="button small" title=no_undo disabled=move || no_undo.with(Option::is_some) on:click=move |_| undo.set(restore.get_untracked())>
                             <Icon name="undo" />
                             "Undo"
                         </button>

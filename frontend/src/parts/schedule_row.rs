@@ -1,6 +1,7 @@
 //! One schedule in the table: its line, its menu, and below it, when opened, its runs.
 
 use client::ClientError;
+use domain::access::Permission;
 use domain::{EventKind, Schedule, ScheduleStatus};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
@@ -12,6 +13,7 @@ use super::menu::{Menu, MenuItem};
 use super::schedule_runs::{ScheduleRuns, backup_of_run};
 use super::show::Show;
 use super::time::{Ago, Time};
+use crate::pages::datastore::CurrentDatastore;
 use crate::state::address::use_open_job;
 use crate::state::live::live;
 use crate::state::service::service;
@@ -125,6 +127,7 @@ fn Actions(schedule: Memo<Option<Schedule>>, name: &'static str, list: ScheduleL
     let open_job = use_open_job();
     let toasts = toasts();
     let live = live();
+    let current = expect_context::<CurrentDatastore>();
     let now = move || schedule.get_untracked();
     let changed = move |answer: Result<Schedule, ClientError>, word: &'static str| match answer {
         Ok(schedule) => {
@@ -161,15 +164,17 @@ fn Actions(schedule: Memo<Option<Schedule>>, name: &'static str, list: ScheduleL
     });
     view! {
         <Menu name=format!("Actions for the {name} schedule")>
-            {move || if paused.get() {
-                view! { <MenuItem icon="resume" name="Resume" on_choose=resume /> }
-            } else {
-                view! { <MenuItem icon="pause" name="Pause" on_choose=pause /> }
+            {move || {
+                let lacks = current.lacks(Permission::SchedulePatch);
+                let (icon, name, on_choose) = if paused.get() { ("resume", "Resume", resume) } else { ("pause", "Pause", pause) };
+                view! {
+                    <MenuItem icon name on_choose reason=lacks.clone() />
+                    <MenuItem icon="edit" name="Edit" on_choose=edit reason=lacks.clone() />
+                    <MenuItem icon="backup" name="Run now" on_choose=run reason=lacks.clone() />
+                    <hr role="separator" />
+                    <MenuItem icon="trash" name="Delete" on_choose=delete danger=true reason=lacks />
+                }
             }}
-            <MenuItem icon="edit" name="Edit" on_choose=edit />
-            <MenuItem icon="backup" name="Run now" on_choose=run />
-            <hr role="separator" />
-            <MenuItem icon="trash" name="Delete" on_choose=delete danger=true />
         </Menu>
     }
 }

@@ -1,20 +1,27 @@
-//! The bar at the top: where one is, whether changes come live, and in which zone times are shown. On a phone the menu of
-//! pages stands at the bottom.
+//! The bar at the top: where one is, whether changes come live, in which zone times are shown, and who one is. On a phone
+//! the menu of pages stands at the bottom.
 
 use chrono::Utc;
 use leptos::prelude::*;
 
 use super::icon::Icon;
+use super::menu::{Menu, MenuItem};
+use super::show::Show;
 use crate::router::router;
 use crate::state::clock::{clock, zone_name};
 use crate::state::live::live;
+use crate::state::session::session;
 
 #[component]
 fn Place(href: &'static str, icon: &'static str, name: &'static str) -> impl IntoView {
     let path = router().path;
     let here = move || {
         path.with(|path| {
-            let below = if href == "/" { "/datastores" } else { href };
+            let below = match href {
+                "/" => "/datastores",
+                "/access" if path == "/audit" => path,
+                href => href,
+            };
             (path == href || path.starts_with(below)).then_some("page")
         })
     };
@@ -27,7 +34,10 @@ fn Place(href: &'static str, icon: &'static str, name: &'static str) -> impl Int
 }
 
 #[component]
-pub fn TopBar() -> impl IntoView {
+pub fn TopBar(
+    /// Whether it is known who is there; before that there are no pages to go to.
+    known: Signal<bool>,
+) -> impl IntoView {
     let clock = clock();
     let live = live();
     let zone = format!("Times in your zone, {}", zone_name(Utc::now()));
@@ -41,15 +51,18 @@ pub fn TopBar() -> impl IntoView {
                 </svg>
                 <span>"Holdfast"</span>
             </a>
-            <nav class="nav" aria-label="Pages">
-                <Place href="/" icon="databases" name="Datastores" />
-                <Place href="/activity" icon="activity" name="Activity" />
-                <Place href="/workers" icon="workers" name="Workers" />
-                <Place href="/storages" icon="storage" name="Storages" />
-            </nav>
-            <span class="live" class:away=move || !live.connected.get() title="Whether changes are shown as they happen">
-                <span>{move || if live.connected.get() { "Live" } else { "Reconnecting" }}</span>
-            </span>
+            <Show when=known fallback=|| view! { <span class="nav-space"></span> }>
+                <nav class="nav" aria-label="Pages">
+                    <Place href="/" icon="databases" name="Datastores" />
+                    <Place href="/activity" icon="activity" name="Activity" />
+                    <Place href="/workers" icon="workers" name="Workers" />
+                    <Place href="/storages" icon="storage" name="Storages" />
+                    <Place href="/access" icon="key" name="Access" />
+                </nav>
+                <span class="live" class:away=move || !live.connected.get() title="Whether changes are shown as they happen">
+                    <span>{move || if live.connected.get() { "Live" } else { "Reconnecting" }}</span>
+                </span>
+            </Show>
             <div class="segments" role="group" aria-label="Time zone of all times">
                 <button
                     type="button"
@@ -68,6 +81,24 @@ pub fn TopBar() -> impl IntoView {
                     "UTC"
                 </button>
             </div>
+            <Account />
         </header>
+    }
+}
+
+/// Who is signed in, and the way out.
+#[component]
+fn Account() -> impl IntoView {
+    let session = session();
+    let router = router();
+    let name = Memo::new(move |_| session.name());
+    move || {
+        let name = name.get()?;
+        Some(view! {
+            <Menu name=format!("Account of {name}") icon="user" label=name>
+                <MenuItem icon="user" name="Profile" on_choose=move |()| router.go("/profile") />
+                <MenuItem icon="power" name="Sign out" on_choose=move |()| session.sign_out() />
+            </Menu>
+        })
     }
 }

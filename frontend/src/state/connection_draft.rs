@@ -164,6 +164,7 @@ impl ConnectionDraft {
             worker: None,
             storage_id: None,
             project_id: None,
+            restore_guard: None,
         };
         let mut errors = patch.validate();
         errors.extend(port.err());

@@ -9,6 +9,8 @@ use wasm_bindgen::JsCast;
 use wasm_bindgen::closure::Closure;
 use web_sys::EventSource;
 
+use super::session::Session;
+
 const ADDRESS: &str = "/api/v1/events";
 /// Changes within this time are told once.
 const GATHERING: Duration = Duration::from_millis(120);
@@ -24,19 +26,29 @@ pub struct Live {
     versions: StoredValue<Vec<(EventKind, RwSignal<u64>)>>,
     dirty: StoredValue<Vec<EventKind>>,
     source: StoredValue<Option<EventSource>, LocalStorage>,
+    session: Session,
 }
 
 impl Live {
-    /// Connects; the connection lasts as long as the app and mends itself.
-    pub fn start() -> Self {
+    /// Connects whenever somebody is signed in; the connection lasts as long as they are and mends itself.
+    pub fn start(session: Session) -> Self {
         let versions = EventKind::ALL.iter().map(|kind| (*kind, RwSignal::new(0))).collect();
         let live = Self {
             connected: RwSignal::new(true),
             versions: StoredValue::new(versions),
             dirty: StoredValue::new(Vec::new()),
             source: StoredValue::new_local(None),
+            session,
         };
-        live.connect();
+        let known = Memo::new(move |_| session.me.with(Option::is_some));
+        Effect::new(move |_| {
+            if known.get() {
+                live.connect();
+            } else if let Some(source) = live.source.try_update_value(Option::take).flatten() {
+                source.close();
+                live.connected.set(true);
+            }
+        });
         live
     }
 
@@ -94,13 +106,15 @@ impl Live {
         let state = move || self.source.with_value(|source| source.as_ref().map(EventSource::ready_state));
         set_timeout(
             move || {
-                if state() != Some(EventSource::OPEN) {
+                if state().is_some_and(|state| state != EventSource::OPEN) {
                     self.connected.set(false);
                 }
             },
             GRACE,
         );
         if state() == Some(EventSource::CLOSED) {
+            // The stream does not tell why it was refused: when the session has ended, this answer does.
+            self.session.read();
             set_timeout(
                 move || {
                     if state() == Some(EventSource::CLOSED) {
