@@ -109,7 +109,7 @@ pub fn App() -> impl IntoView {
         <OfflineBanner />
         <Warnings />
         <main class="page" id="main" tabindex="-1">
-            <Show when=move || known.get() || public.get() fallback=Unknown>{move || place.get().view()}</Show>
+            <Show when=move || session.asked.get() && (known.get() || public.get()) fallback=Unknown>{move || place.get().view()}</Show>
         </main>
         <Show when=move || known.get()><JobPanel /></Show>
         <ToastList />

@@ -3,6 +3,7 @@
 use domain::Inspection;
 use leptos::prelude::*;
 use leptos::task::spawn_local;
+use uuid::Uuid;
 use wasm_bindgen::JsCast;
 
 use super::PageHead;
@@ -10,6 +11,7 @@ use crate::parts::connection_fields::ConnectionFields;
 use crate::parts::engine_choice::EngineChoice;
 use crate::parts::field::FieldErrors;
 use crate::parts::findings::{Findings, summary};
+use crate::parts::grant_fields::projects;
 use crate::parts::grants::Grants;
 use crate::parts::icon::Icon;
 use crate::parts::problem::Problem;
@@ -17,6 +19,7 @@ use crate::router::router;
 use crate::state::connection_draft::ConnectionDraft;
 use crate::state::failure::Failure;
 use crate::state::service::service;
+use crate::state::session::session;
 use crate::state::toasts::toasts;
 
 /// What came of a test.
@@ -109,6 +112,7 @@ pub fn NewDatastorePage() -> impl IntoView {
                     <EngineChoice engine=draft.engine />
                 </section>
                 <ConnectionFields draft errors />
+                <ProjectField project=draft.project />
                 {move || failure.get().map(|failure| view! { <Problem failure /> })}
                 <div class="form-foot">
                     <button type="submit" class="button primary" disabled=saving>
@@ -126,6 +130,34 @@ pub fn NewDatastorePage() -> impl IntoView {
                 <Grants engine=Signal::derive(move || draft.engine.get()) />
             </div>
         </div>
+    }
+}
+
+/// The project, where there are any. Who is administrator of projects alone chooses among those.
+#[component]
+fn ProjectField(project: RwSignal<Option<Uuid>>) -> impl IntoView {
+    let (projects, own) = (projects(), session().own_projects());
+    project.set(own.first().copied());
+    move || {
+        let known = projects.data.get().unwrap_or_default();
+        let offered = known.into_iter().filter(|one| own.is_empty() || own.contains(&one.id));
+        let options: Vec<_> =
+            offered.map(|one| view! { <option value=one.id.to_string()>{one.name}</option> }.into_any()).collect();
+        let none = own.is_empty().then(|| view! { <option value="">"None: only roles for everything count"</option> });
+        (!options.is_empty()).then(|| {
+            view! {
+                <section class="panel section">
+                    <div class="field">
+                        <label for="field-project">"Project"</label>
+                        <select id="field-project" on:change=move |event| project.set(event_target_value(&event).parse().ok())>
+                            {none}
+                            {options}
+                        </select>
+                        <p class="hint">"Roles that are given for a project count for its datastores."</p>
+                    </div>
+                </section>
+            }
+        })
     }
 }
 

@@ -61,7 +61,7 @@ fn project_row(
 ) -> AnyView {
     let own = datastores.iter().filter(|datastore| datastore.project_id == Some(project.id));
     let links = own.map(|datastore| {
-        view! { <a class="line" href=format!("/datastores/{}/settings", datastore.id)>{datastore.name.clone()}</a> }
+        view! { <a class="listed" href=format!("/datastores/{}/settings", datastore.id)>{datastore.name.clone()}</a> }
     });
     let links = links.collect::<Vec<_>>();
     let datastores =

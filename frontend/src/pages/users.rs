@@ -74,7 +74,7 @@ fn user_row(user: User, projects: &[Project], asked: RwSignal<Option<Question>>)
     let myself = session().user_id() == Some(user.id);
     let roles = user.grants.iter().map(|grant| {
         let text = grant_text(grant.role, grant.project_id, projects);
-        view! { <span class="line">{text}</span> }
+        view! { <span class="listed">{text}</span> }
     });
     let by = match user.source {
         UserSource::Password => None,

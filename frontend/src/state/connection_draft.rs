@@ -2,6 +2,7 @@
 
 use domain::{Datastore, DatastoreCreate, DatastorePatch, Engine, FieldError, Secret, Service};
 use leptos::prelude::*;
+use uuid::Uuid;
 
 /// The kinds of service control that can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub struct ConnectionDraft {
     pub status: RwSignal<String>,
     pub user: RwSignal<String>,
     pub log_file: RwSignal<String>,
+    /// What a new one belongs to.
+    pub project: RwSignal<Option<Uuid>>,
 }
 
 impl ConnectionDraft {
@@ -51,6 +54,7 @@ impl ConnectionDraft {
             status: empty(),
             user: empty(),
             log_file: empty(),
+            project: RwSignal::new(None),
         }
     }
 
@@ -131,7 +135,7 @@ impl ConnectionDraft {
             service: Some(self.service()),
             worker: None,
             storage_id: None,
-            project_id: None,
+            project_id: self.project.get_untracked(),
         };
         let mut errors = create.validate();
         errors.extend(port.err());

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 
-use domain::access::{AuthOptions, Decision, Me, MeKind, Permission, Place, Reach, decide, role_on};
+use domain::access::{AuthOptions, Decision, Me, MeKind, Permission, Place, Reach, Role, decide, role_on};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
@@ -32,14 +32,21 @@ pub struct Session {
     pub failure: RwSignal<Option<Failure>>,
     /// What the service says to everybody.
     pub options: RwSignal<Option<AuthOptions>>,
+    /// Whether that is known, or can't be: pages wait for it, so that a warning moves nothing that is there already.
+    pub asked: RwSignal<bool>,
     router: Router,
 }
 
 impl Session {
     /// Asks the service what it says to everybody.
     pub fn start(router: Router) -> Self {
-        let session =
-            Self { me: RwSignal::new(None), failure: RwSignal::new(None), options: RwSignal::new(None), router };
+        let session = Self {
+            me: RwSignal::new(None),
+            failure: RwSignal::new(None),
+            options: RwSignal::new(None),
+            asked: RwSignal::new(false),
+            router,
+        };
         CURRENT.set(Some(session));
         session.read_options();
         session
@@ -65,6 +72,7 @@ impl Session {
             if let Ok(options) = service().auth_options().await {
                 self.options.set(Some(options));
             }
+            self.asked.set(true);
         });
     }
 
@@ -127,6 +135,19 @@ impl Session {
         let place = Place::of_project(project);
         let decision = self.me.with(|me| decide(me.as_ref().map_or(&[], |me| &me.grants), permission, place));
         (decision != Decision::Allowed).then(|| needs(permission))
+    }
+
+    /// The projects that one may add datastores to; none for who may add them anywhere.
+    pub fn own_projects(self) -> Vec<Uuid> {
+        let grants = self.me.with(|me| me.as_ref().map(|me| me.grants.clone()).unwrap_or_default());
+        if role_on(&grants, Place::Everything) == Some(Role::Administrator) {
+            return Vec::new();
+        }
+        grants
+            .into_iter()
+            .filter(|grant| grant.role == Role::Administrator)
+            .filter_map(|grant| grant.project_id)
+            .collect()
     }
 
     /// The same of what belongs to a datastore whose project is not known here: offered to those who have the role
