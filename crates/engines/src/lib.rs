@@ -8,9 +8,12 @@ mod driver;
 mod error;
 mod logs;
 mod mariadb;
+mod my_family;
+
 mod postgresql;
 mod private_directory;
 mod problem;
+mod program_directories;
 mod redis;
 pub mod service;
 mod unpack_tar;
@@ -22,7 +25,7 @@ pub use driver::{
 };
 pub use error::EngineError;
 pub use logs::{LogFile, LogLook, LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached};
-pub use postgresql::look_for_postgresql_in;
+pub use program_directories::look_for_programs_in;
 
 use domain::Engine;
 

@@ -16,9 +16,9 @@ use tokio::io::AsyncReadExt;
 use self::text::{Deeds, TextReader};
 use super::STALL_LIMIT;
 use super::binary_log::{Reader, Transaction, split_position};
-use super::preparation::blocking;
 use crate::EngineError;
 use crate::logs::LogScanRequest;
+use crate::my_family::blocking;
 
 const READ_BYTES: usize = 64 << 10;
 

@@ -26,9 +26,9 @@ use super::binary_log::{LogFileName, Reader, position_of, stream_of};
 use super::client::logging_in;
 use super::facts::ServerFacts;
 use super::preflight::check_identity;
-use super::preparation::blocking;
 use crate::EngineError;
 use crate::logs::{LogFile, LogLook, LogReceiver, LogRequest};
+use crate::my_family::blocking;
 
 /// How long what the server just had may be on its way.
 const ARRIVAL_LIMIT: Duration = Duration::from_millis(300);

@@ -16,9 +16,10 @@ use domain::{ErrorCode, LogLevel};
 use self::account::Account;
 use self::plan::Plan;
 use super::binary_log::{GtidState, LogFileName};
-use super::preparation::blocking;
-use super::private_server::{self, PrivateServer, Purpose};
+use super::private_server::{self, Purpose};
 use crate::logs::{LogReplay, Reached};
+use crate::my_family::blocking;
+use crate::my_family::private_server::{names, remove_new_files};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Staging};
 
@@ -73,13 +74,14 @@ async fn run(staging: &Staging, replay: &LogReplay, plan: &Plan) -> Result<GtidS
     std::fs::write(&init_file, account.creation()).map_err(EngineError::file("writing statements", &init_file))?;
     own(staging, &init_file)?;
     let directory = staging.directory.clone();
-    let before = blocking(move || private_server::names(&directory)).await?;
-    let server = PrivateServer::start(staging, private, Purpose::Replay { work: &work, init_file: &init_file }).await?;
+    let before = blocking(move || names(&directory)).await?;
+    let server =
+        private_server::start(staging, private, Purpose::Replay { work: &work, init_file: &init_file }).await?;
     let reached = pipe::run(staging, replay, plan, &server, &account).await;
     server.stop().await?;
     let reached = reached?;
     let directory = staging.directory.clone();
-    blocking(move || private_server::remove_new_files(&directory, &before, None)).await?;
+    blocking(move || remove_new_files(&directory, &before, None)).await?;
     std::fs::remove_dir_all(&work).map_err(EngineError::file("removing the private server's log", &work))?;
     Ok(reached)
 }

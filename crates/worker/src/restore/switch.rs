@@ -29,6 +29,7 @@ pub struct SwitchRequest<'a> {
 /// A switch that succeeded.
 pub struct SwitchEnd {
     pub downtime_seconds: f64,
+    pub server_identity: Option<String>,
 }
 
 /// Switches the incoming data in.
@@ -63,13 +64,14 @@ pub async fn run_switch(request: SwitchRequest<'_>) -> Result<SwitchEnd, JobFail
         Ok(probe) => {
             let downtime_seconds = stopped_at.elapsed().as_secs_f64();
             journal.record.downtime_seconds = downtime_seconds;
+            journal.record.server_identity.clone_from(&probe.server_identity);
             journal.advance(Step::Committed)?;
             context.log.info(format!(
                 "The server runs on the new data ({}); it was stopped for {}",
                 probe.summary,
                 domain::format::duration(downtime_seconds)
             ));
-            Ok(SwitchEnd { downtime_seconds })
+            Ok(SwitchEnd { downtime_seconds, server_identity: probe.server_identity })
         }
         Err(error) => {
             context.log.error(format!("{} Putting the old data back.", error.detail));
@@ -95,6 +97,7 @@ async fn start_and_wait(
             Err(error) if error.code() == ErrorCode::AuthenticationFailed => {
                 return Ok(Probe {
                     engine_version: String::new(),
+                    server_identity: None,
                     summary: "it refuses the registered password: the backup holds another one; edit the datastore"
                         .to_owned(),
                 });

@@ -6,7 +6,7 @@
 use domain::Secret;
 use process::SecretFile;
 
-use crate::mariadb::option_file::client_options;
+use crate::my_family::option_file::client_options;
 
 /// An account that exists while a log is replayed.
 pub(super) struct Account {

@@ -13,7 +13,7 @@ use super::plan::Plan;
 use crate::logs::LogReplay;
 use crate::mariadb::STALL_LIMIT;
 use crate::mariadb::binary_log::GtidState;
-use crate::mariadb::private_server::PrivateServer;
+use crate::my_family::private_server::PrivateServer;
 use crate::{EngineError, Staging};
 
 /// Begins the line that the session ends with.
