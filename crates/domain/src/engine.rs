@@ -117,7 +117,7 @@ impl Engine {
             Self::Mysql => Profile {
                 title: "MySQL",
                 default_port: 3306,
-                default_method: None,
+                default_method: Some(Method::MysqlClone),
                 log_precision_seconds: Some(0.000_001),
                 files: FilesRule::SameSeries,
             },

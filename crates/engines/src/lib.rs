@@ -9,6 +9,7 @@ mod error;
 mod logs;
 mod mariadb;
 mod my_family;
+mod mysql;
 
 mod postgresql;
 mod private_directory;
@@ -25,6 +26,7 @@ pub use driver::{
 };
 pub use error::EngineError;
 pub use logs::{LogFile, LogLook, LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached};
+pub use mysql::find_program as find_mysql_program;
 pub use program_directories::look_for_programs_in;
 
 use domain::Engine;
@@ -36,6 +38,7 @@ pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
         Engine::Mariadb => Some(&mariadb::Mariadb),
         Engine::Redis => Some(&redis::REDIS),
         Engine::Valkey => Some(&redis::VALKEY),
-        Engine::Mysql | Engine::Mssql => None,
+        Engine::Mysql => Some(&mysql::Mysql),
+        Engine::Mssql => None,
     }
 }

@@ -259,20 +259,16 @@ fn ask(binaries: &MysqlBinaries, socket: &Path, sql: &str) -> Result<String> {
     Ok(rows.strip_suffix('\n').unwrap_or(&rows).into())
 }
 
-/// One account for each way in which a server may see a client of this machine. Ends with the server's own end.
+/// Ends with the server's own end.
 fn account_statements() -> String {
     let password = BACKUP_PASSWORD.replace('\\', "\\\\").replace('\'', "\\'");
-    let mut statements = String::from("INSTALL PLUGIN clone SONAME 'mysql_clone.so';\n");
-    for host in ["%", "localhost", "127.0.0.1"] {
-        let account = format!("'{BACKUP_USER}'@'{host}'");
-        statements.push_str(&format!(
-            "CREATE USER {account} IDENTIFIED BY '{password}';\n\
-             GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};\n\
-             GRANT SELECT ON performance_schema.clone_status TO {account};\n\
-             GRANT SELECT ON performance_schema.clone_progress TO {account};\n\
-             GRANT SELECT ON performance_schema.log_status TO {account};\n"
-        ));
-    }
-    statements.push_str("SHUTDOWN;\n");
-    statements
+    let account = format!("'{BACKUP_USER}'@'%'");
+    format!(
+        "INSTALL PLUGIN clone SONAME 'mysql_clone.so';\n\
+         CREATE USER {account} IDENTIFIED BY '{password}';\n\
+         GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};\n\
+         GRANT SELECT ON performance_schema.clone_status TO {account};\n\
+         GRANT SELECT ON performance_schema.log_status TO {account};\n\
+         SHUTDOWN;\n"
+    )
 }

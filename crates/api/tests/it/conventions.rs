@@ -231,7 +231,7 @@ async fn a_method_that_does_not_work_there_is_refused() {
         .datastore_patch(tried.id, &serde_json::from_value(json!({"name": "tried"})).unwrap())
         .await
         .unwrap();
-    nothing_found.engine = domain::Engine::Mysql;
+    nothing_found.engine = domain::Engine::Mssql;
     let empty = service.client().datastore_create(&nothing_found).await.unwrap().id;
     for (id, body, pointer) in [
         (shop, json!({"method": "rdb"}), "/method"),

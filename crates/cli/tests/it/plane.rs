@@ -21,8 +21,8 @@ pub struct Plane {
     process: Process,
     pub client: Client,
     pub directory: tempfile::TempDir,
-    /// Where its workers look for PostgreSQL's programs too.
-    pub postgresql_directory: Option<PathBuf>,
+    /// Where its workers look for the server's programs too.
+    pub programs: Option<PathBuf>,
 }
 
 /// A process that dies with the value, and with the test's own process.
@@ -76,7 +76,7 @@ impl Plane {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
         let (process, client) = Self::spawn(directory.path(), options);
-        Self { process, client, directory, postgresql_directory: None }
+        Self { process, client, directory, programs: None }
     }
 
     /// Kills the control plane.
@@ -123,7 +123,7 @@ impl Plane {
     /// A control plane and one worker that finds the programs of a server.
     pub fn with_worker_for(server: &dyn crate::servers::TestServer) -> (Self, Process) {
         let mut plane = Self::start();
-        plane.postgresql_directory = server.programs();
+        plane.programs = server.programs();
         let worker = plane.worker();
         (plane, worker)
     }
@@ -163,8 +163,8 @@ impl Plane {
         arguments.extend(self.worker_command());
         let mut command = Command::new(&arguments[0]);
         command.args(&arguments[1..]).env("HOLDFAST_LOG", "warn").stdout(Stdio::null());
-        if let Some(directory) = &self.postgresql_directory {
-            command.env("HOLDFAST_POSTGRESQL_BIN", directory);
+        if let Some(directory) = &self.programs {
+            command.env("HOLDFAST_POSTGRESQL_BIN", directory).env("HOLDFAST_MYSQL_BIN", directory);
         }
         Process::spawn(command)
     }

@@ -28,9 +28,12 @@ async fn f80_f81_the_password_is_nowhere_to_be_seen() {
             }
         }
     });
-    let (plane, _worker) = Plane::with_worker();
+    let servers = servers::all();
+    let mut plane = Plane::start();
+    plane.programs = servers.iter().find_map(|server| server.programs());
+    let _worker = plane.worker();
     let mut answers = String::new();
-    for server in servers::all() {
+    for server in servers {
         server.write(1, 100);
         let registration =
             domain::DatastoreCreate { name: format!("{} {}", server.name(), server.port()), ..server.registration() };
