@@ -2,11 +2,16 @@
 //! for a moment on restored data. Where they differ, their own modules say so.
 
 pub(crate) mod account;
+pub(crate) mod binary_log;
 pub(crate) mod client;
 pub(crate) mod configuration;
 pub(crate) mod greeting;
+pub(crate) mod log_scan;
 pub(crate) mod option_file;
 pub(crate) mod private_server;
+pub(crate) mod receiving;
+pub(crate) mod replay_account;
+pub(crate) mod replay_pipe;
 pub(crate) mod told;
 pub(crate) mod uptime;
 

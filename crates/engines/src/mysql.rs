@@ -5,27 +5,34 @@
 //! tables alone, and tables of other engines come out of it empty: a server that has such is not backed up.
 //!
 //! A restored server gets a new identity, as a new replica would: the GTIDs of what it writes are none of those that the replaced
-//! data gave out after the backup. Its binary log begins anew inside the data directory.
+//! data gave out after the backup. Its binary log begins anew inside the data directory. What follows a backup is archived from the
+//! binary log, as a replica receives it, and replayed on a private server before the data is switched in.
 //!
 //! Programs of MySQL's own are needed: MariaDB's have the same names on some machines.
 
 mod backup;
+mod binary_log;
 mod client;
 mod clone;
 mod facts;
 mod inspection;
 mod layout;
+mod log_scan;
 mod preflight;
 mod private_server;
 mod programs;
+mod receiving;
+mod replay;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
+use domain::log_archive::LogScan;
 use domain::{Engine, ErrorCode, Inspection};
 use tokio_util::sync::CancellationToken;
 
+use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
 use crate::my_family::configuration;
 use crate::unpack_tar::TarUnpack;
 use crate::{
@@ -79,6 +86,18 @@ impl Driver for Mysql {
 
     async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
         configuration::place(staging, source).await
+    }
+
+    async fn receive_logs(&self, request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
+        receiving::start(request).await
+    }
+
+    async fn replay(&self, staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
+        replay::replay(staging, replay).await
+    }
+
+    async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
+        log_scan::scan(request).await
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

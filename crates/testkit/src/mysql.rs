@@ -36,6 +36,7 @@ pub struct Mysql {
 pub struct MysqlBuilder {
     settings: Vec<(String, String)>,
     within: Option<PathBuf>,
+    data: Option<PathBuf>,
 }
 
 impl MysqlBuilder {
@@ -51,13 +52,24 @@ impl MysqlBuilder {
         self
     }
 
+    /// Starts it on this data, which is moved to the server's directory.
+    pub fn on_data(mut self, data: &Path) -> Self {
+        self.data = Some(data.into());
+        self
+    }
+
     /// Makes the data directory, starts the server and waits until it answers.
     pub fn start(self) -> Result<Mysql> {
         let binaries = mysql()?;
         let user = SystemUser::for_server("mysql")?;
         let instance = Instance::create("mysql", self.within.as_deref(), user, libc::SIGKILL)?;
         let data_directory = instance.data_directory();
-        template::copy("mysql-template", &data_directory, |path| initialise(&binaries, &instance.user, path))?;
+        match &self.data {
+            Some(data) => std::fs::rename(data, &data_directory).context("move the data")?,
+            None => {
+                template::copy("mysql-template", &data_directory, |path| initialise(&binaries, &instance.user, path))?;
+            }
+        }
         let server = Mysql {
             port: free_port(),
             data_directory,

@@ -13,7 +13,7 @@ const MARIADB: &str = "CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose 
 GRANT RELOAD, PROCESS, BINLOG MONITOR, REPLICATION SLAVE ON *.* TO 'holdfast'@'localhost';";
 const MYSQL: &str = "INSTALL PLUGIN clone SONAME 'mysql_clone.so';
 CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
-GRANT BACKUP_ADMIN ON *.* TO 'holdfast'@'localhost';
+GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.clone_status TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.log_status TO 'holdfast'@'localhost';";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf

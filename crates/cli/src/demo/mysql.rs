@@ -143,7 +143,7 @@ impl DemoServer for Mysql {
         let mut accounts = "install plugin clone soname 'mysql_clone.so';\n".to_owned();
         for host in ["localhost", "127.0.0.1"] {
             accounts.push_str(&format!(
-                "create user holdfast@'{host}' identified by '{}'; grant backup_admin on *.* to holdfast@'{host}';
+                "create user holdfast@'{host}' identified by '{}'; grant backup_admin, replication slave, replication client on *.* to holdfast@'{host}';
                  grant select on performance_schema.clone_status to holdfast@'{host}';
                  grant select on performance_schema.log_status to holdfast@'{host}';\n",
                 memory.password

@@ -25,3 +25,17 @@ pub(crate) async fn check_engine(datastore: &DatastoreAccess) -> Result<(), Engi
         )),
     }
 }
+
+/// Refuses a server that is not the one that was registered. // F-54
+///
+/// # Errors
+/// `server_identity_changed`.
+pub(crate) fn check_registered(datastore: &DatastoreAccess, found: Option<String>) -> Result<(), EngineError> {
+    match (&datastore.server_identity, found) {
+        (Some(registered), Some(found)) if *registered != found => Err(EngineError::known(
+            ErrorCode::ServerIdentityChanged,
+            format!("The server at this address is {found}, not {registered} that was registered."),
+        )),
+        _ => Ok(()),
+    }
+}

@@ -199,3 +199,22 @@ pub(crate) fn remove_new_files(
     }
     Ok(())
 }
+
+/// Makes a directory of the data's owner's, closed to others.
+pub(crate) fn make_owned(staging: &Staging, directory: &Path) -> Result<(), EngineError> {
+    std::fs::create_dir_all(directory).map_err(EngineError::file("making a directory", directory))?;
+    own(staging, directory)
+}
+
+/// Gives a file or a directory to the data's owner, closed to others.
+pub(crate) fn own(staging: &Staging, path: &Path) -> Result<(), EngineError> {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let is_directory = path.is_dir();
+    let mode = std::fs::Permissions::from_mode(if is_directory { 0o700 } else { 0o600 });
+    std::fs::set_permissions(path, mode).map_err(EngineError::file("setting a mode", path))?;
+    if staging.owner != process::Credentials::current() {
+        let owner = staging.owner;
+        chown(path, Some(owner.uid), Some(owner.gid)).map_err(EngineError::file("setting an owner", path))?;
+    }
+    Ok(())
+}

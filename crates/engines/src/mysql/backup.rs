@@ -16,6 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::clone::{self, Clone};
 use super::facts::{LogPosition, ServerFacts};
 use super::{STREAM, layout, preflight};
+use crate::logs::LogStart;
+use crate::my_family::binary_log::{LogFileName, position_of, stream_of};
 use crate::my_family::blocking;
 use crate::my_family::client::user;
 use crate::my_family::uptime::was_restarted;
@@ -26,6 +28,10 @@ use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
 const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// What the server that is started on the data has to be told, since its files depend on it.
 pub(super) const FILE_SETTINGS: [&str; 3] = ["innodb_page_size", "innodb_data_file_path", "lower_case_table_names"];
+
+/// Settings that decide what a replayed `CREATE TABLE` makes, and that the log does not tell.
+pub(super) const STATEMENT_SETTINGS: [&str; 3] =
+    ["default_storage_engine", "innodb_default_row_format", "explicit_defaults_for_timestamp"];
 
 /// A clone that tar reads.
 struct Running {
@@ -164,6 +170,14 @@ impl RunningBackup for Running {
 }
 
 impl Running {
+    /// Where replaying the binary log on the backup begins, at the latest.
+    fn log_start(&self) -> Option<LogStart> {
+        let position = self.position.as_ref()?;
+        let file = LogFileName::parse(&position.file)?;
+        let stream = stream_of(&self.before.identity()?);
+        Some(LogStart { stream, position: position_of(file.number(), position.position) })
+    }
+
     fn facts(&self) -> BackupFacts {
         let mut engine_facts = BTreeMap::new();
         let mut note = |name: &str, value: &str| {
@@ -171,7 +185,7 @@ impl Running {
                 engine_facts.insert(name.to_owned(), value.to_owned());
             }
         };
-        for name in ["server_id", "gtid_mode"].into_iter().chain(FILE_SETTINGS) {
+        for name in ["server_id", "gtid_mode"].into_iter().chain(FILE_SETTINGS).chain(STATEMENT_SETTINGS) {
             note(name, self.before.variable(name));
         }
         if let Some(position) = &self.position {
@@ -190,7 +204,7 @@ impl Running {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
             log_position: self.position.as_ref().map(LogPosition::to_string),
-            log_start: None,
+            log_start: self.log_start(),
             command_line: login.into_iter().chain([statement]).collect(),
             completion_mark: self.clone.mark.clone(),
             unpacked_size_bytes: Some(self.clone.bytes),

@@ -8,12 +8,13 @@ use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
 use super::client::query;
-use crate::EngineError;
 use crate::my_family::greeting::check_engine;
+use crate::my_family::private_server::PrivateServer;
 use crate::my_family::told::Told;
+use crate::{EngineError, Staging};
 
 /// The variables that this module looks at; a server lacks those of other versions.
-const VARIABLES: [&str; 14] = [
+const VARIABLES: [&str; 17] = [
     "version",
     "datadir",
     "server_uuid",
@@ -28,6 +29,9 @@ const VARIABLES: [&str; 14] = [
     "innodb_log_group_home_dir",
     "innodb_undo_directory",
     "innodb_directories",
+    "default_storage_engine",
+    "innodb_default_row_format",
+    "explicit_defaults_for_timestamp",
 ];
 
 /// Settings that may name a directory with data outside the data directory.
@@ -111,6 +115,21 @@ impl LogPosition {
             let detail = format!("MySQL's log_status can't be read: {error}.");
             EngineError::known(ErrorCode::EngineToolFailed, detail)
         })
+    }
+
+    /// Where restored data stands in the log of the server that it was cloned from, as the restored server knows it (manual, "The
+    /// clone_status Table"). None where that one wrote none.
+    ///
+    /// # Errors
+    /// As [`PrivateServer::ask`].
+    pub(super) async fn of_restored(server: &PrivateServer, staging: &Staging) -> Result<Option<Self>, EngineError> {
+        let sql = "SELECT BINLOG_FILE, BINLOG_POSITION, GTID_EXECUTED FROM performance_schema.clone_status";
+        let rows = server.ask(staging, sql).await?;
+        let Some([file, position, gtid]) = rows.first().map(Vec::as_slice) else { return Ok(None) };
+        let position = position.parse().unwrap_or(0);
+        let gtid_executed = gtid.split_whitespace().collect();
+        // A server that writes no log is told by a file that it does not have.
+        Ok((position > 0).then(|| Self { file: file.clone(), position, gtid_executed }))
     }
 
     fn read(text: &str) -> Result<Self, serde_json::Error> {

@@ -15,7 +15,7 @@ use crate::EngineError;
 use crate::my_family::account::literal;
 use crate::my_family::blocking;
 use crate::private_directory;
-use crate::problem::{Increments, Problem, fine, judge, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
 pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
@@ -56,9 +56,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
 
     let mut capabilities =
         judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::Unknown, &mut findings);
-    capabilities.point_in_time_recovery_reason = Some(
-        "Binary logs of MySQL are not archived yet; a backup is restored exactly as it was at its end.".to_owned(),
-    );
+    judge_logs(&mut capabilities, preflight::against_logs(datastore, &facts, cancel).await, &mut findings);
     Inspection {
         status: DatastoreStatus::Online,
         engine_version: Some(version),

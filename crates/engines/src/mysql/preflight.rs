@@ -10,8 +10,10 @@ use tokio_util::sync::CancellationToken;
 use super::client::query;
 use super::facts::{LogPosition, ServerFacts};
 use super::layout::{self, Contents};
+use super::programs;
 use crate::EngineError;
-use crate::my_family::account::{grant_statement, quoted};
+use crate::my_family::account::{grant_statement, missing_of, quoted};
+use crate::my_family::greeting::check_registered;
 use crate::problem::Problem;
 
 /// The first version with the clone plugin (manual, "The Clone Plugin").
@@ -65,13 +67,7 @@ pub(super) fn local_data_directory(datastore: &DatastoreAccess, facts: &ServerFa
 /// # Errors
 /// `server_identity_changed`.
 pub(super) fn check_identity(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<(), EngineError> {
-    match (&datastore.server_identity, facts.identity()) {
-        (Some(registered), Some(found)) if *registered != found => Err(EngineError::known(
-            ErrorCode::ServerIdentityChanged,
-            format!("The server at this address is {found}, not {registered} that was registered."),
-        )),
-        _ => Ok(()),
-    }
+    check_registered(datastore, facts.identity())
 }
 
 /// A server without the plugin, or too old to have it.
@@ -175,6 +171,39 @@ pub(super) fn clone_parent(directory: &Path, needed_bytes: u64) -> Result<PathBu
         ));
     }
     Ok(parent.to_owned())
+}
+
+/// What receiving the binary log needs on `*.*`; the older name of the same privilege beside it.
+const NEEDED_FOR_LOGS: [(&str, &str); 2] =
+    [("REPLICATION SLAVE", "REPLICATION SLAVE"), ("REPLICATION CLIENT", "REPLICATION CLIENT")];
+
+/// All that keeps the binary log from being received and replayed. // F-56
+pub(super) async fn against_logs(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    cancel: &CancellationToken,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if !matches!(facts.variable("log_bin"), "ON" | "1") {
+        let detail = "The server writes no binary log, which point-in-time recovery replays.";
+        let remedy =
+            "[mysqld]\nlog_bin = binlog\nserver_id = 1\nsync_binlog = 1\ngtid_mode = ON\nenforce_gtid_consistency = ON";
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy));
+    }
+    match query(datastore, "SHOW GRANTS", cancel).await {
+        Ok(grants) => {
+            let missing = missing_of(&NEEDED_FOR_LOGS, &grants);
+            if !missing.is_empty() {
+                let (account, names) = (&facts.account, missing.join(", "));
+                let detail = format!("The account {account} may not receive the binary log; it lacks {names}.");
+                let remedy = grant_statement(&missing, account);
+                problems.push(Problem::new(ErrorCode::MissingPrivilege, detail).remedy(remedy));
+            }
+        }
+        Err(error) => problems.push(Problem::of_error(&error)),
+    }
+    problems.extend(programs::find("mysqlbinlog").await.err());
+    problems
 }
 
 /// Where the server stands in its binary log, for a person and for the manifest.

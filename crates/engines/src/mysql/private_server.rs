@@ -1,4 +1,4 @@
-//! A server that runs on staged data for a moment, to see that it starts and what it holds.
+//! A server that runs on staged data for a moment, to see that it starts and what it holds, or to replay log on it.
 //!
 //! It takes everybody who reaches its socket (`--skip-grant-tables`), since the passwords in a backup may be others than
 //! today's. Nothing of the machine's configuration is read, nor what a server kept in the data (`SET PERSIST`); what must fit the
@@ -14,17 +14,18 @@ use domain::version::can_take;
 use domain::{Engine, ErrorCode, LogLevel};
 use process::{Command, Credentials};
 
-use super::backup::FILE_SETTINGS;
+use super::backup::{FILE_SETTINGS, STATEMENT_SETTINGS};
 use super::client::CLIENT;
 use super::facts::LogPosition;
 use super::programs;
+use super::replay::REPLAYED_FACT;
 use crate::my_family::blocking;
-use crate::my_family::private_server::{PrivateServer, names, remove_new_files, with_path};
+use crate::my_family::private_server::{PrivateServer, make_owned, names, remove_new_files, with_path};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Probe, Staging};
 
 /// What is not said here is the server's default.
-const ALWAYS: [&str; 14] = [
+const ALWAYS: [&str; 13] = [
     "--persisted-globals-load=OFF",
     "--skip-grant-tables",
     "--skip-networking",
@@ -35,12 +36,32 @@ const ALWAYS: [&str; 14] = [
     "--loose-skip-replica-start",
     "--loose-auto-generate-certs=OFF",
     "--loose-caching-sha2-password-auto-generate-rsa-keys=OFF",
-    "--innodb-buffer-pool-size=64M",
     "--innodb-buffer-pool-load-at-startup=OFF",
     "--innodb-buffer-pool-dump-at-shutdown=OFF",
     // It alone knows where the clone stands in the log.
     "--plugin-load-add=mysql_clone.so",
 ];
+
+/// Nothing is lost with a server that dies while it replays, so it need not sync; its clean end does.
+const WHILE_REPLAYING: [&str; 5] = [
+    "--innodb-buffer-pool-size=256M",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--enforce-gtid-consistency=ON",
+    "--max-allowed-packet=1G",
+    // What was refused then is not in the log.
+    "--innodb-strict-mode=OFF",
+];
+/// The machine's time zone, as the live server has it: the log names it `SYSTEM`.
+const MACHINE_TIME_ZONE: &str = ":/etc/localtime";
+
+/// What a private server is started for.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Purpose<'a> {
+    /// To look at the data.
+    Probe,
+    /// To change it, with the temporary files in `work`.
+    Replay { work: &'a Path },
+}
 
 /// Starts a server on the staged data, asks what it holds, and stops it.
 ///
@@ -48,31 +69,62 @@ const ALWAYS: [&str; 14] = [
 /// `restored_server_unhealthy` when it does not start, can't open a table or does not stop; `missing_tool`;
 /// `incompatible_engine_version` when the machine has a server of another series.
 pub(super) async fn probe(staging: &Staging) -> Result<Probe, EngineError> {
-    let server = programs::find_for_job("mysqld").await?;
-    check_version(staging, &server).await?;
-    let client = programs::find_for_job(CLIENT).await?;
-    let private = PrivateDirectory::create(staging.owner)?;
-    let (directory, inner) = (staging.directory.clone(), shown(staging));
-    let before = blocking(move || {
-        let before = names(&directory)?;
-        make_shown(&directory, &inner)?;
-        move_entries(&directory, &inner, &before)?;
-        Ok(before)
-    })
-    .await?;
-    let command = Command::new(server).args(arguments(staging, private.path()));
-    let server = PrivateServer::start(staging, command, client, private, true).await?;
-    let probe = examine(&server, staging).await;
-    server.stop().await?;
-    let probe = probe?;
-    let (directory, inner) = (staging.directory.clone(), shown(staging));
-    blocking(move || {
-        move_entries(&inner, &directory, &names(&inner)?)?;
-        std::fs::remove_dir(&inner).map_err(EngineError::file("removing the private server's directory", &inner))?;
-        remove_new_files(&directory, &before, None)
-    })
-    .await?;
-    Ok(probe)
+    let started = Started::on(staging, Purpose::Probe).await?;
+    let probe = examine(&started.server, staging).await;
+    started.end(staging).await?;
+    probe
+}
+
+/// A server that runs on staged data, which lies elsewhere for as long.
+pub(super) struct Started {
+    pub server: PrivateServer,
+    /// The entries of the data before.
+    before: BTreeSet<OsString>,
+}
+
+impl Started {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// As [`probe`].
+    pub(super) async fn on(staging: &Staging, purpose: Purpose<'_>) -> Result<Self, EngineError> {
+        let server = programs::find_for_job("mysqld").await?;
+        check_version(staging, &server).await?;
+        let client = programs::find_for_job(CLIENT).await?;
+        let private = PrivateDirectory::create(staging.owner)?;
+        if let Purpose::Replay { work } = purpose {
+            make_owned(staging, work)?;
+        }
+        let (directory, inner) = (staging.directory.clone(), shown(staging));
+        let before = blocking(move || {
+            let before = names(&directory)?;
+            make_shown(&directory, &inner)?;
+            move_entries(&directory, &inner, &before)?;
+            Ok(before)
+        })
+        .await?;
+        let command =
+            Command::new(server).env("TZ", MACHINE_TIME_ZONE).args(arguments(staging, private.path(), purpose));
+        let server = PrivateServer::start(staging, command, client, private, true).await?;
+        Ok(Self { server, before })
+    }
+
+    /// Stops it cleanly and leaves the data where it was, without what only this server needed.
+    ///
+    /// # Errors
+    /// `restored_server_unhealthy` when it does not end well.
+    pub(super) async fn end(self, staging: &Staging) -> Result<(), EngineError> {
+        self.server.stop().await?;
+        let (directory, inner, before) = (staging.directory.clone(), shown(staging), self.before);
+        blocking(move || {
+            let made: BTreeSet<OsString> = names(&inner)?;
+            move_entries(&inner, &directory, &made)?;
+            std::fs::remove_dir(&inner)
+                .map_err(EngineError::file("removing the private server's directory", &inner))?;
+            remove_new_files(&directory, &before, None)
+        })
+        .await
+    }
 }
 
 /// Where the data lies while the server runs. InnoDB passes over the files in a data directory whose name begins with a dot (seen
@@ -107,14 +159,10 @@ fn move_entries(from: &Path, to: &Path, names: &BTreeSet<OsString>) -> Result<()
 async fn examine(server: &PrivateServer, staging: &Staging) -> Result<Probe, EngineError> {
     server.open_tables(staging, &["InnoDB"]).await?;
     let (engine_version, summary) = server.contents(staging, "mysql.user").await?;
-    let sql = "SELECT BINLOG_FILE, BINLOG_POSITION, GTID_EXECUTED FROM performance_schema.clone_status";
-    let rows = server.ask(staging, sql).await?;
-    if let Some([file, position, gtid]) = rows.first().map(Vec::as_slice) {
-        let position = LogPosition {
-            file: file.clone(),
-            position: position.parse().unwrap_or(0),
-            gtid_executed: gtid.split_whitespace().collect(),
-        };
+    if staging.manifest.engine_facts.contains_key(REPLAYED_FACT) {
+        return Ok(Probe { engine_version, server_identity: None, summary });
+    }
+    if let Some(position) = LogPosition::of_restored(server, staging).await? {
         (staging.log)(LogLevel::Info, &format!("The data stands at {position} of the binary log"));
     }
     Ok(Probe { engine_version, server_identity: None, summary })
@@ -134,14 +182,26 @@ async fn check_version(staging: &Staging, server: &Path) -> Result<(), EngineErr
     ))
 }
 
-fn arguments(staging: &Staging, private: &Path) -> Vec<OsString> {
+fn arguments(staging: &Staging, private: &Path, purpose: Purpose<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec!["--no-defaults".into()];
     arguments.push(with_path("--datadir=", &shown(staging)));
     arguments.push(with_path("--socket=", &private.join("s")));
     arguments.push(with_path("--pid-file=", &private.join("pid")));
-    arguments.push(with_path("--tmpdir=", private));
     arguments.extend(ALWAYS.map(OsString::from));
-    for name in FILE_SETTINGS {
+    let mut settings = FILE_SETTINGS.to_vec();
+    match purpose {
+        Purpose::Probe => {
+            arguments.push(with_path("--tmpdir=", private));
+            arguments.push("--innodb-buffer-pool-size=64M".into());
+        }
+        Purpose::Replay { work } => {
+            arguments.push(with_path("--tmpdir=", work));
+            arguments.extend(WHILE_REPLAYING.map(OsString::from));
+            settings.push("gtid_mode");
+            settings.extend(STATEMENT_SETTINGS);
+        }
+    }
+    for name in settings {
         // Of a manifest that somebody may have changed: nothing that could name a file elsewhere.
         let plain = |value: &&String| value.bytes().all(|b| b.is_ascii_alphanumeric() || b":;._".contains(&b));
         if let Some(value) = staging.manifest.engine_facts.get(name).filter(plain) {

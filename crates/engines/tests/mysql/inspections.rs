@@ -35,10 +35,8 @@ async fn a_server_that_is_in_order_has_no_complaints() {
     assert!(inspection.data_size_bytes.is_some_and(|bytes| bytes > 1 << 20));
     let capabilities = &inspection.capabilities;
     assert_eq!((capabilities.methods.len(), capabilities.methods[0].method), (1, Method::MysqlClone));
-    assert!(capabilities.restore_in_place && !capabilities.point_in_time_recovery);
-    assert!(
-        capabilities.point_in_time_recovery_reason.as_deref().is_some_and(|reason| reason.contains("not archived"))
-    );
+    assert!(capabilities.restore_in_place && capabilities.point_in_time_recovery);
+    assert_eq!(capabilities.point_in_time_recovery_reason, None);
     assert_eq!(inspection.refusal, None);
 
     let mut of_another = access.clone();
@@ -161,4 +159,30 @@ async fn reasons_against_a_restore_in_place_are_told() {
     let log = outside.join("binlog").display().to_string();
     let server = start_with(Mysql::builder().setting("log-bin", &log));
     assert!(reason(&access(&server)).await.contains(&log));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f56_what_point_in_time_recovery_lacks_is_told() {
+    let warnings = |inspection: &Inspection| {
+        let is_warning = |finding: &&domain::Finding| finding.severity == FindingSeverity::Warning;
+        let told = inspection.findings.iter().filter(is_warning);
+        told.map(|finding| (finding.code.clone(), finding.remedy.clone().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let server = start();
+    for privilege in ["REPLICATION SLAVE", "REPLICATION CLIENT"] {
+        server.sql(&format!("revoke {privilege} on *.* from 'holdfast'@'%'")).expect("revoke");
+        let inspection = inspect(&access(&server)).await;
+        let capabilities = &inspection.capabilities;
+        assert!(!capabilities.point_in_time_recovery && capabilities.methods.len() == 1);
+        assert!(capabilities.point_in_time_recovery_reason.as_deref().is_some_and(|why| why.contains(privilege)));
+        let statement = format!("GRANT {privilege} ON *.* TO 'holdfast'@'%';");
+        assert_eq!(warnings(&inspection), [("missing_privilege".to_owned(), statement.clone())]);
+        server.sql(&statement).expect("it mends");
+        assert!(inspect(&access(&server)).await.capabilities.point_in_time_recovery);
+    }
+    let server = start_with(Mysql::builder().setting("skip-log-bin", ""));
+    let inspection = inspect(&access(&server)).await;
+    assert!(!inspection.capabilities.point_in_time_recovery && inspection.capabilities.methods.len() == 1);
+    let warnings = warnings(&inspection);
+    assert!(warnings.len() == 1 && warnings[0].1.contains("log_bin"), "{warnings:?}");
 }
