@@ -83,13 +83,10 @@ pub(crate) struct Receiving<S> {
 ///
 /// # Errors
 /// `server_setting_missing`, `log_conflict`; whatever keeps the tool from being started.
-pub(crate) fn start<R: LogReader, S: LogServer + 'static>(
+pub(crate) fn start<R: LogReader + Sync, S: LogServer + 'static>(
     receiving: Receiving<S>,
     request: LogRequest,
-) -> Result<Box<dyn LogReceiver>, EngineError>
-where
-    R: Sync,
-{
+) -> Result<Box<dyn LogReceiver>, EngineError> {
     let Receiving { server, stream, command, replica_option, log, server_id } = receiving;
     let datastore = request.datastore;
     let own = format!("{stream}.");

@@ -158,7 +158,7 @@ pub(super) fn check_tables(contents: &Contents) -> Result<(), Problem> {
 pub(super) fn clone_parent(directory: &Path, needed_bytes: u64) -> Result<PathBuf, EngineError> {
     let parent = directory.parent().unwrap_or(directory);
     let free = nix::sys::statvfs::statvfs(parent)
-        .map_or(u64::MAX, |room| u64::from(room.blocks_available()).saturating_mul(u64::from(room.fragment_size())));
+        .map_or(u64::MAX, |room| room.blocks_available().saturating_mul(room.fragment_size()));
     if free < needed_bytes {
         return Err(EngineError::known(
             ErrorCode::InsufficientDiskSpace,
