@@ -7,7 +7,8 @@
 # Programs come from Debian, the wasm target from rustup, and for the tests the browser's driver from npm, what looks at
 # the API from outside from PyPI, cargo-deny from crates.io, and, where Debian's Node.js is too old, a newer one from PyPI, each
 # in a directory of its own. (The Valkey and
-# PostgreSQL 18 servers that the tests use are fetched from PyPI by crates/testkit when the first test asks for one.)
+# PostgreSQL 18 servers that the tests use are fetched from PyPI by crates/testkit when the first test asks for one, and MySQL,
+# which no release of Debian has, from Debian's development line: into the cache, with nothing of the machine changed.)
 #
 # Root is needed for Debian packages only; without root it asks before it uses sudo, unless -y is given or CI=true.
 # Servers that Debian starts because they were installed here are stopped and, under systemd, disabled: Holdfast runs
@@ -52,6 +53,7 @@ need pkg-config command -v pkg-config
 need libpq-dev pkg-config --exists libpq
 if [ "$mode" = test ]; then
     need acl command -v getfacl
+    need debian-archive-keyring test -r /usr/share/keyrings/debian-archive-keyring.gpg
     need strace command -v strace
     need chromium test -x /usr/bin/chromium
     need python3-venv python3 -c 'import venv, ensurepip'

@@ -1,8 +1,10 @@
 """The main job through the client that openapi-python-client generates: register, back up, list, schedule.
 
-Arguments: the service's URL, a server's engine, host, port, user name and password; and an API token where the service wants one.
+Arguments: the service's URL, a server's engine, host, port and user name. PASSWORD in the environment is the user's, API_TOKEN a token where
+the service wants one: others can read arguments.
 """
 
+import os
 import sys
 import time
 
@@ -22,8 +24,9 @@ def expect(kind, answer):
 
 
 def main():
-    url, engine, host, port, username, password, *token = sys.argv[1:]
-    client = AuthenticatedClient(base_url=url, token=token[0]) if token else Client(base_url=url)
+    url, engine, host, port, username = sys.argv[1:]
+    password, token = os.environ["PASSWORD"], os.environ.get("API_TOKEN")
+    client = AuthenticatedClient(base_url=url, token=token) if token else Client(base_url=url)
 
     draft = DatastoreCreate(
         name="from Python", engine=Engine(engine), host=host, port=int(port), username=username, password=password

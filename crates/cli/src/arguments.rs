@@ -32,6 +32,9 @@ pub struct Arguments {
     /// Directories with PostgreSQL's programs besides those that distributions use, separated by colons.
     #[arg(long, global = true, env = "HOLDFAST_POSTGRESQL_BIN", value_delimiter = ':')]
     pub postgresql_bin: Vec<PathBuf>,
+    /// Directories with MySQL's programs besides those of the system, separated by colons.
+    #[arg(long, global = true, env = "HOLDFAST_MYSQL_BIN", value_delimiter = ':')]
+    pub mysql_bin: Vec<PathBuf>,
     #[command(subcommand)]
     pub command: Command,
 }

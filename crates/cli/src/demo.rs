@@ -1,13 +1,14 @@
-//! `holdfast demo`: the real control plane and worker, and three real database servers of its own with the data of a
+//! `holdfast demo`: the real control plane and worker, and real database servers of its own: three, and MySQL where it is installed, with the data of a
 //! shop that keeps changing slowly. Everything lies in one directory; Ctrl-C stops all, the next start finds it as it was.
 //!
 //! - `place`: the directory and what is remembered between starts;
 //! - `shell`: running the engines' tools for setting up and trading;
-//! - `postgresql`, `mariadb`, `key_value`: one server each;
+//! - `postgresql`, `mariadb`, `mysql`, `key_value`: one server each;
 //! - `shop`: registration, first backups, and the trade that goes on.
 
 mod key_value;
 mod mariadb;
+mod mysql;
 mod place;
 mod postgresql;
 mod shell;

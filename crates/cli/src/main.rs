@@ -48,7 +48,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|error| Failure::other("starting the runtime", error))?;
-    engines::look_for_postgresql_in(arguments.postgresql_bin);
+    engines::look_for_programs_in(domain::Engine::Postgresql, arguments.postgresql_bin);
+    engines::look_for_programs_in(domain::Engine::Mysql, arguments.mysql_bin);
     runtime.block_on(async {
         match arguments.command {
             Command::Serve(options) => serve::run(*options).await,

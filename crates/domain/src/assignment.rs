@@ -233,11 +233,17 @@ pub enum TaskResult {
     Restore {
         undo_until: DateTime<Utc>,
         downtime_seconds: f64,
+        /// Who the server is now, where that is known: a restore may give it another identity.
+        #[serde(default)]
+        server_identity: Option<String>,
         /// Where the replay of logs stopped.
         reached: Option<ReachedStop>,
     },
     Undo {
         downtime_seconds: f64,
+        /// As a restore's.
+        #[serde(default)]
+        server_identity: Option<String>,
     },
     /// What was cleared, what could not be and why, and which backups have no manifest in the storage any more.
     Sweep {

@@ -82,36 +82,101 @@ named_enum! {
     }
 }
 
+/// What is true of every server of an engine, whoever runs it: the one table that says so. What a particular server can do
+/// is told by the worker that looked at it.
+struct Profile {
+    title: &'static str,
+    default_port: u16,
+    default_method: Option<Method>,
+    log_precision_seconds: Option<f64>,
+    files: FilesRule,
+}
+
+/// Which servers can start on the files of another version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilesRule {
+    /// Those of the same major version.
+    SameMajor,
+    /// Those with the same first two numbers.
+    SameSeries,
+    /// Those whose first two numbers are not older.
+    NotOlder,
+}
+
 impl Engine {
+    const fn profile(self) -> Profile {
+        match self {
+            Self::Postgresql => Profile {
+                title: "PostgreSQL",
+                default_port: 5432,
+                default_method: Some(Method::PgBasebackup),
+                log_precision_seconds: Some(0.000_001),
+                // Manual, "Upgrading a PostgreSQL Cluster".
+                files: FilesRule::SameMajor,
+            },
+            Self::Mysql => Profile {
+                title: "MySQL",
+                default_port: 3306,
+                default_method: Some(Method::MysqlClone),
+                log_precision_seconds: Some(0.000_001),
+                files: FilesRule::SameSeries,
+            },
+            Self::Mariadb => Profile {
+                title: "MariaDB",
+                default_port: 3306,
+                default_method: Some(Method::Mariabackup),
+                log_precision_seconds: Some(1.0),
+                // Manual, "mariadb-backup overview": tool and server must be of the backup's series.
+                files: FilesRule::SameSeries,
+            },
+            Self::Mssql => Profile {
+                title: "SQL Server",
+                default_port: 1433,
+                default_method: None,
+                log_precision_seconds: Some(0.000_001),
+                files: FilesRule::NotOlder,
+            },
+            Self::Redis => Profile::key_value("Redis"),
+            Self::Valkey => Profile::key_value("Valkey"),
+        }
+    }
+
     /// The name as the engine's makers write it.
     pub const fn title(self) -> &'static str {
-        match self {
-            Self::Postgresql => "PostgreSQL",
-            Self::Mysql => "MySQL",
-            Self::Mariadb => "MariaDB",
-            Self::Mssql => "SQL Server",
-            Self::Redis => "Redis",
-            Self::Valkey => "Valkey",
-        }
+        self.profile().title
     }
 
     /// The method that backs it up unless asked otherwise; null where none is supported yet.
     pub const fn default_method(self) -> Option<Method> {
-        match self {
-            Self::Postgresql => Some(Method::PgBasebackup),
-            Self::Mariadb => Some(Method::Mariabackup),
-            Self::Redis | Self::Valkey => Some(Method::Rdb),
-            Self::Mysql | Self::Mssql => None,
-        }
+        self.profile().default_method
     }
 
     /// The TCP port that the engine listens on unless told otherwise.
     pub const fn default_port(self) -> u16 {
-        match self {
-            Self::Postgresql => 5432,
-            Self::Mysql | Self::Mariadb => 3306,
-            Self::Mssql => 1433,
-            Self::Redis | Self::Valkey => 6379,
+        self.profile().default_port
+    }
+
+    /// The smallest step between stop times that the engine's log tells apart, in seconds; none where it keeps no log that could
+    /// be archived.
+    pub const fn log_precision_seconds(self) -> Option<f64> {
+        self.profile().log_precision_seconds
+    }
+
+    /// Which servers can start on files that it wrote.
+    pub const fn files_rule(self) -> FilesRule {
+        self.profile().files
+    }
+}
+
+impl Profile {
+    /// Redis and Valkey read snapshots of older versions but not of newer ones.
+    const fn key_value(title: &'static str) -> Self {
+        Self {
+            title,
+            default_port: 6379,
+            default_method: Some(Method::Rdb),
+            log_precision_seconds: None,
+            files: FilesRule::NotOlder,
         }
     }
 }

@@ -99,13 +99,13 @@ pub enum StopPosition {
     },
     /// PostgreSQL: a named restore point (`pg_create_restore_point`).
     Name { name: String },
-    /// MariaDB: a transaction's GTID, such as `0-1-22`.
+    /// A transaction's GTID: MariaDB's, such as `0-1-22`, or MySQL's, of which a set may be given: `3e11fa47-…:1-23`.
     Gtid {
         gtid: String,
         #[serde(default)]
         before: bool,
     },
-    /// MariaDB: a file of the binary log and the position in it behind the last event that is replayed.
+    /// MariaDB, MySQL: a file of the binary log and the position in it behind the last event that is replayed.
     File { file: String, position: u64 },
 }
 

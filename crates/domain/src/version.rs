@@ -1,6 +1,7 @@
 //! Versions of engines, and whether a server can take a physical backup of another version.
 
 use crate::Engine;
+use crate::engine::FilesRule;
 
 /// The leading numbers of a version text: `15.18 (Debian …)` gives `[15, 18]`, `10.11.19-MariaDB` gives `[10, 11, 19]`.
 pub fn version_numbers(text: &str) -> Vec<u32> {
@@ -10,20 +11,16 @@ pub fn version_numbers(text: &str) -> Vec<u32> {
 }
 
 /// Whether a server of version `target` can start on files that version `source` wrote.
-///
-/// PostgreSQL's files belong to a major version (manual, "Upgrading a PostgreSQL Cluster"); `mariadb-backup --prepare`
-/// and the server must be of the backup's series (MariaDB manual, "mariadb-backup overview"); Redis and Valkey read RDB
-/// files of older versions but not of newer ones.
 pub fn can_take(engine: Engine, source: &str, target: &str) -> bool {
     let (source, target) = (version_numbers(source), version_numbers(target));
     if source.is_empty() || target.is_empty() {
         return false;
     }
     let same = |parts: usize| source.iter().take(parts).eq(target.iter().take(parts));
-    match engine {
-        Engine::Postgresql => same(1),
-        Engine::Mariadb | Engine::Mysql => same(2),
-        Engine::Redis | Engine::Valkey | Engine::Mssql => target.iter().take(2).ge(source.iter().take(2)),
+    match engine.files_rule() {
+        FilesRule::SameMajor => same(1),
+        FilesRule::SameSeries => same(2),
+        FilesRule::NotOlder => target.iter().take(2).ge(source.iter().take(2)),
     }
 }
 

@@ -132,6 +132,8 @@ pub enum ConfigurationSource {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     pub engine_version: String,
+    /// As [`BackupFacts::server_identity`]: of a live server, which may have another one after a restore.
+    pub server_identity: Option<String>,
     /// A phrase for the job's log, without a full stop: databases, tables, keys, size.
     pub summary: String,
 }

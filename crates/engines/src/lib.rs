@@ -8,9 +8,13 @@ mod driver;
 mod error;
 mod logs;
 mod mariadb;
+mod my_family;
+mod mysql;
+
 mod postgresql;
 mod private_directory;
 mod problem;
+mod program_directories;
 mod redis;
 pub mod service;
 mod unpack_tar;
@@ -22,7 +26,8 @@ pub use driver::{
 };
 pub use error::EngineError;
 pub use logs::{LogFile, LogLook, LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached};
-pub use postgresql::look_for_postgresql_in;
+pub use mysql::find_program as find_mysql_program;
+pub use program_directories::look_for_programs_in;
 
 use domain::Engine;
 
@@ -33,6 +38,7 @@ pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
         Engine::Mariadb => Some(&mariadb::Mariadb),
         Engine::Redis => Some(&redis::REDIS),
         Engine::Valkey => Some(&redis::VALKEY),
-        Engine::Mysql | Engine::Mssql => None,
+        Engine::Mysql => Some(&mysql::Mysql),
+        Engine::Mssql => None,
     }
 }

@@ -15,7 +15,7 @@ use crate::{EngineError, LogSink};
 /// Where replaying a server's log on a backup begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogStart {
-    /// The engine's own name for the line of log: PostgreSQL's system identifier and timeline, MariaDB's server uid. Only
+    /// The engine's own name for the line of log: PostgreSQL's system identifier and timeline, MariaDB's server uid, MySQL's server uuid. Only
     /// letters, digits, `_` and `-`.
     pub stream: String,
     /// The position behind the last byte that the backup holds (see [`domain::LogPoint`]).

@@ -13,13 +13,11 @@
 mod backup;
 mod binary_log;
 mod client;
-mod configuration;
 mod facts;
 mod increment;
 mod inspection;
 mod layout;
 mod log_scan;
-mod option_file;
 mod preflight;
 mod preparation;
 mod private_server;
@@ -41,6 +39,7 @@ use domain::{Engine, Inspection};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
+use crate::my_family::configuration;
 use crate::{
     BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
 };
@@ -113,6 +112,7 @@ impl Driver for Mariadb {
         let facts = facts::ServerFacts::ask(datastore, cancel).await?;
         Ok(Probe {
             engine_version: facts.version().to_owned(),
+            server_identity: facts.identity(),
             summary: format!("MariaDB {} answers and lets {} in", facts.version(), facts.account),
         })
     }

@@ -25,8 +25,6 @@ mod slot;
 mod staged;
 mod tree;
 
-pub use binaries::look_in as look_for_postgresql_in;
-
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -121,6 +119,10 @@ impl Driver for Postgresql {
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {
         let server = server::ask_for_job(datastore, cancel).await?;
-        Ok(Probe { summary: server.summary(), engine_version: server.version })
+        Ok(Probe {
+            summary: server.summary(),
+            server_identity: Some(server.system_identifier),
+            engine_version: server.version,
+        })
     }
 }

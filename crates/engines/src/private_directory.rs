@@ -31,9 +31,14 @@ impl PrivateDirectory {
     /// # Errors
     /// Where it can't be made.
     pub(crate) fn create(owner: Credentials) -> Result<Self, EngineError> {
-        sweep();
+        Self::create_in(Path::new(PARENT), owner)
+    }
+
+    /// As [`Self::create`], below `parent`, which lets `owner` through: for what needs more room than a socket.
+    pub(crate) fn create_in(parent: &Path, owner: Credentials) -> Result<Self, EngineError> {
+        sweep(parent);
         let number = uuid::Uuid::new_v4().simple().to_string();
-        let path = Path::new(PARENT).join(format!("{PREFIX}{}", number.get(..12).unwrap_or(&number)));
+        let path = parent.join(format!("{PREFIX}{}", number.get(..12).unwrap_or(&number)));
         let failed = |source| EngineError::file("making a private directory", &path)(source);
         DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
         let locked = || -> std::io::Result<Flock<File>> {
@@ -66,8 +71,8 @@ impl Drop for PrivateDirectory {
 }
 
 /// Removes what killed workers left. Best effort: what another user owns stays theirs.
-fn sweep() {
-    let Ok(entries) = fs::read_dir(PARENT) else { return };
+pub(crate) fn sweep(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
     for entry in entries.flatten() {
         if !entry.file_name().to_string_lossy().starts_with(PREFIX) {
             continue;

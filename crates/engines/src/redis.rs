@@ -83,6 +83,6 @@ impl Driver for KeyValue {
         if facts.value("loading") == "1" {
             return Err(EngineError::known(ErrorCode::HostUnreachable, "The server still loads its data."));
         }
-        Ok(Probe { engine_version: facts.version().to_owned(), summary: facts.summary() })
+        Ok(Probe { engine_version: facts.version().to_owned(), server_identity: None, summary: facts.summary() })
     }
 }

@@ -9,5 +9,6 @@ mod mariadb {
     pub mod log_receiving;
     pub mod log_scans;
     pub mod point_in_time;
+    pub mod restored;
     pub mod restores;
 }

@@ -174,7 +174,22 @@ pub(crate) fn daemon_start(
     flags: &[&str],
     server_arguments: &[String],
 ) -> Vec<String> {
+    daemon_start_as(user, process_id_file, executable, executable, flags, server_arguments)
+}
+
+/// As [`daemon_start`], for a `program` that becomes the `executable`.
+pub(crate) fn daemon_start_as(
+    user: &SystemUser,
+    process_id_file: &Path,
+    executable: &Path,
+    program: &Path,
+    flags: &[&str],
+    server_arguments: &[String],
+) -> Vec<String> {
     let mut arguments = daemon("--start", process_id_file, executable);
+    if program != executable {
+        arguments.extend(["--startas".into(), program.display().to_string()]);
+    }
     arguments.push("--oknodo".into());
     if let Some(name) = user.name() {
         arguments.extend(["--chuid".into(), name.into()]);

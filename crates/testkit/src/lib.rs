@@ -7,11 +7,14 @@
 //! The interface is blocking and knows no async runtime: asynchronous tests call it where they set up and tear down.
 //! This crate uses none of our other crates, so each of them can use it in tests.
 
+mod cache;
 mod command;
 mod control_database;
 mod instance;
 mod key_value;
 mod mariadb;
+mod mysql;
+mod mysql_binaries;
 mod ports;
 mod postgres;
 mod postgres_binaries;
@@ -28,6 +31,8 @@ mod wheel;
 pub use control_database::{ControlDatabase, control_database};
 pub use key_value::{KeyValueBuilder, KeyValueServer, Redis, Valkey};
 pub use mariadb::{MariaDb, MariaDbBuilder};
+pub use mysql::{Mysql, MysqlBuilder};
+pub use mysql_binaries::{MysqlBinaries, mysql};
 pub use ports::free_port;
 pub use postgres::{Postgres, PostgresBuilder};
 pub use postgres_binaries::postgresql_18;

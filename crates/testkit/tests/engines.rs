@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use testkit::{BACKUP_PASSWORD, KeyValueServer, MariaDb, Postgres, Redis, Valkey, processes_below, wait_until};
+use testkit::{BACKUP_PASSWORD, KeyValueServer, MariaDb, Mysql, Postgres, Redis, Valkey, processes_below, wait_until};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -150,6 +150,61 @@ fn mariadb_backup_account_logs_in_with_its_hostile_password_only() {
         String::from_utf8_lossy(&output.stderr)
     );
     for privilege in ["RELOAD", "PROCESS", "BINLOG MONITOR", "REPLICATION SLAVE"] {
+        assert!(answer.contains(privilege), "{answer}");
+    }
+    assert!(!log_in("wrong").status.success());
+}
+
+#[test]
+fn mysql_serves_restarts_and_leaves_nothing() {
+    let server = Mysql::builder().setting("max-connections", "33").start().expect("start");
+    let settings =
+        server.sql("select @@max_connections, @@log_bin, @@gtid_mode, left(@@version, 2)").expect("settings");
+    assert_eq!(settings, "33\t1\tON\t9.");
+    server.sql("create database shop; create table shop.t (a int); insert into shop.t values (1), (2)").expect("write");
+    assert!(server.sql("select no_such_column").is_err());
+
+    assert!(server.is_running() && status(&server.status_command()));
+    assert!(status(&server.stop_command()), "stop");
+    assert!(!server.is_running() && !status(&server.status_command()));
+    assert!(status(&server.stop_command()), "stopping a stopped one");
+    assert_siblings_can_be_renamed(&server.data_directory);
+    assert!(status(&server.start_command()), "start");
+    server.wait_until_ready().expect("ready");
+    assert!(status(&server.status_command()));
+    assert_eq!(server.sql("select a from shop.t").expect("read"), "1\n2");
+    server.restart().expect("restart one that was not our child");
+    server.crash().expect("crash");
+    assert!(!server.is_running());
+    server.start_again().expect("recover from the crash");
+
+    let other = Mysql::start().expect("another");
+    assert_ne!(server.sql("select @@server_uuid").expect("one"), other.sql("select @@server_uuid").expect("another"));
+    let root = parent(&server.data_directory);
+    drop(server);
+    assert_gone(&root);
+}
+
+#[test]
+fn mysql_backup_account_logs_in_with_its_hostile_password_only() {
+    let server = Mysql::start().expect("start");
+    let log_in = |password: &str| {
+        Command::new(server.binaries().join("mysql"))
+            .args(["--no-defaults", "--batch", "--skip-column-names"])
+            .args(["--host=127.0.0.1", &format!("--port={}", server.port)])
+            .args(["--user=holdfast", "--execute=select @@datadir; show grants"])
+            .env("MYSQL_PWD", password)
+            .output()
+            .expect("mysql")
+    };
+    let output = log_in(BACKUP_PASSWORD);
+    let answer = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        answer.starts_with(&format!("{}/\n", server.data_directory.display())),
+        "{answer}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    for privilege in ["BACKUP_ADMIN", "REPLICATION SLAVE", "clone_status", "log_status"] {
         assert!(answer.contains(privilege), "{answer}");
     }
     assert!(!log_in("wrong").status.success());

@@ -19,7 +19,7 @@ use chrono::{Duration, Utc};
 use domain::assignment::{DatastoreAccess, ReplayTask, TaskResult};
 use domain::restore::UNDO_HOURS;
 use domain::{Backup, ErrorCode, JobError, Restore, StorageAccess};
-use engines::ConfigurationSource;
+use engines::{ConfigurationSource, Driver};
 
 pub use plan::plan;
 pub use recovery::{recover_all, sweep};
@@ -55,22 +55,22 @@ pub async fn restore(
     context.progress.begin("checking", None);
     // What an earlier attempt left open is settled before anybody looks at the directory.
     let known = datastore.data_directory.as_ref().map(std::path::PathBuf::from);
-    let locked = match known.filter(|directory| directory.parent().is_some_and(std::path::Path::is_dir)) {
-        Some(directory) => Some(recovery::lock_and_settle(&directory, restore.id).await?),
+    let locked = match known.as_ref().filter(|directory| directory.parent().is_some_and(std::path::Path::is_dir)) {
+        Some(directory) => Some(recovery::lock_and_settle(directory, restore.id).await?),
         None => None,
     };
+    if let Some(directory) = known.filter(|_| locked.is_some())
+        && let Some(result) = already_restored(context, restore, &directory, driver, datastore).await?
+    {
+        return Ok(result);
+    }
     let ready = plan::check(context, source, datastore).await?.into_ready()?;
     let _lock = match locked {
         Some(lock) => lock,
         None => recovery::lock_and_settle(&ready.data_directory, restore.id).await?,
     };
-    if let Some(finished) = recovery::finished(&ready.data_directory, restore.id, Operation::Restore)? {
-        context.log.info("An earlier attempt had already finished this restore");
-        return Ok(TaskResult::Restore {
-            undo_until: finished.keep_until,
-            downtime_seconds: finished.downtime_seconds,
-            reached: finished.reached,
-        });
+    if let Some(result) = already_restored(context, restore, &ready.data_directory, driver, datastore).await? {
+        return Ok(result);
     }
     let mut journal = Journal::begin(
         &context.state_directory,
@@ -108,8 +108,40 @@ pub async fn restore(
         staging: Some((&staging, source)),
     })
     .await?;
-    let SwitchEnd { downtime_seconds } = end;
-    Ok(TaskResult::Restore { undo_until: journal.keep_until(), downtime_seconds, reached })
+    let SwitchEnd { downtime_seconds, server_identity } = end;
+    Ok(TaskResult::Restore { undo_until: journal.keep_until(), downtime_seconds, server_identity, reached })
+}
+
+/// What an earlier attempt at this restore came to, when it had finished. It is looked for before the server is: that one may
+/// have another identity since.
+async fn already_restored(
+    context: &JobContext,
+    restore: &Restore,
+    data_directory: &std::path::Path,
+    driver: &'static dyn Driver,
+    datastore: &DatastoreAccess,
+) -> Result<Option<TaskResult>, JobFailure> {
+    let Some(finished) = recovery::finished(data_directory, restore.id, Operation::Restore)? else { return Ok(None) };
+    context.log.info("An earlier attempt had already finished this restore");
+    Ok(Some(TaskResult::Restore {
+        undo_until: finished.keep_until,
+        downtime_seconds: finished.downtime_seconds,
+        server_identity: identity_now(context, finished.server_identity, driver, datastore).await,
+        reached: finished.reached,
+    }))
+}
+
+/// Who the server is after a switch that an earlier attempt made; it is asked where that one died before it could ask.
+async fn identity_now(
+    context: &JobContext,
+    known: Option<String>,
+    driver: &'static dyn Driver,
+    datastore: &DatastoreAccess,
+) -> Option<String> {
+    match known {
+        Some(identity) => Some(identity),
+        None => driver.ping(datastore, &context.stop).await.ok()?.server_identity,
+    }
 }
 
 /// Puts back the data that a restore replaced. What the restore had brought is kept until the same time.
@@ -131,7 +163,8 @@ pub async fn undo(
     let data_directory = std::path::PathBuf::from(data_directory);
     let _lock = recovery::lock_and_settle(&data_directory, restore.id).await?;
     if let Some(finished) = recovery::finished(&data_directory, restore.id, Operation::Undo)? {
-        return Ok(TaskResult::Undo { downtime_seconds: finished.downtime_seconds });
+        let server_identity = identity_now(context, finished.server_identity, driver, datastore).await;
+        return Ok(TaskResult::Undo { downtime_seconds: finished.downtime_seconds, server_identity });
     }
     let done = recovery::finished(&data_directory, restore.id, Operation::Restore)?
         .ok_or_else(|| impossible("The directory with the earlier data is not there any more."))?;
@@ -140,10 +173,10 @@ pub async fn undo(
         journal.discard()?;
         return Err(error.into());
     }
-    let SwitchEnd { downtime_seconds } =
+    let SwitchEnd { downtime_seconds, server_identity } =
         run_switch(SwitchRequest { context, driver, datastore, journal: &mut journal, staging: None }).await?;
     done.journal.forget()?;
-    Ok(TaskResult::Undo { downtime_seconds })
+    Ok(TaskResult::Undo { downtime_seconds, server_identity })
 }
 
 /// Makes sure that nobody archives the server's log from now on until the job has ended: what the switched server writes

@@ -1,18 +1,13 @@
 //! The choice of engine: a tile each. Engines that this version can't back up yet are shown, off, and say so.
 
-use domain::Engine;
+use domain::{Engine, Method};
 use leptos::prelude::*;
 
 use super::engine_glyph::EngineGlyph;
 
 /// How this version backs up an engine; `None` where it can't yet.
 pub fn way_of_backup(engine: Engine) -> Option<&'static str> {
-    match engine {
-        Engine::Postgresql => Some("pg_basebackup"),
-        Engine::Mariadb => Some("mariabackup"),
-        Engine::Redis | Engine::Valkey => Some("rdb"),
-        Engine::Mysql | Engine::Mssql => None,
-    }
+    engine.default_method().map(Method::as_str)
 }
 
 #[component]

@@ -11,6 +11,11 @@ const POSTGRESQL_HBA: &str = "host postgres holdfast 127.0.0.1/32 scram-sha-256
 host replication holdfast 127.0.0.1/32 scram-sha-256";
 const MARIADB: &str = "CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
 GRANT RELOAD, PROCESS, BINLOG MONITOR, REPLICATION SLAVE ON *.* TO 'holdfast'@'localhost';";
+const MYSQL: &str = "INSTALL PLUGIN clone SONAME 'mysql_clone.so';
+CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
+GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'holdfast'@'localhost';
+GRANT SELECT ON performance_schema.clone_status TO 'holdfast'@'localhost';
+GRANT SELECT ON performance_schema.log_status TO 'holdfast'@'localhost';";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 
@@ -26,7 +31,8 @@ fn statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
             "Run in the engine's cli. Without an ACL, leave the user empty and give the server's requirepass, if it has one:",
             REDIS,
         )],
-        Engine::Mysql | Engine::Mssql => Vec::new(),
+        Engine::Mysql => vec![("Run as an administrator, in the mysql client:", MYSQL)],
+        Engine::Mssql => Vec::new(),
     }
 }
 
@@ -38,7 +44,10 @@ fn besides(engine: Engine) -> &'static str {
         }
         Engine::Mariadb => "The worker runs on the server's machine and can read its data directory.",
         Engine::Redis | Engine::Valkey => "A backup is a full synchronisation, as a replica makes it.",
-        Engine::Mysql | Engine::Mssql => "",
+        Engine::Mysql => {
+            "The worker runs on the server's machine, and there is room for a second copy of the data beside the data directory."
+        }
+        Engine::Mssql => "",
     }
 }
 

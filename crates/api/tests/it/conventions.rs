@@ -54,7 +54,7 @@ async fn what_is_not_there_is_404_and_a_wrong_method_405() {
         }
     }
     // Without its token the workers' protocol says nothing, not even that.
-    service.get("/api/v1/worker/jobs/claim").await.problem(401, "unauthenticated");
+    service.post("/api/v1/worker/jobs/claim", json!({})).await.problem(401, "unauthenticated");
     let answer = service.get_as_worker("/api/v1/worker/jobs/claim").await;
     answer.problem(405, "method_not_allowed");
     assert_eq!(answer.header("allow"), "POST");
@@ -235,7 +235,7 @@ async fn a_method_that_does_not_work_there_is_refused() {
         .datastore_patch(tried.id, &serde_json::from_value(json!({"name": "tried"})).unwrap())
         .await
         .unwrap();
-    nothing_found.engine = domain::Engine::Mysql;
+    nothing_found.engine = domain::Engine::Mssql;
     let empty = service.client().datastore_create(&nothing_found).await.unwrap().id;
     for (id, body, pointer) in [
         (shop, json!({"method": "rdb"}), "/method"),

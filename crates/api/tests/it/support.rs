@@ -280,11 +280,12 @@ pub fn success(task: &Task) -> Outcome {
         Task::Restore { .. } => TaskResult::Restore {
             undo_until: Utc::now() + chrono::TimeDelta::hours(24),
             downtime_seconds: 1.5,
+            server_identity: None,
             reached: None,
         },
         Task::EndLogArchiving { .. } => TaskResult::EndLogArchiving,
         Task::ScanLogs { .. } => TaskResult::ScanLogs { scan: domain::log_archive::LogScan::default() },
-        Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 0.5 },
+        Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 0.5, server_identity: None },
         Task::Sweep { .. } => {
             TaskResult::Sweep { deleted: 0, failed: Vec::new(), missing: Vec::new(), deleted_logs: Vec::new() }
         }

@@ -1,4 +1,4 @@
-//! The shop: its three servers, registered like anybody's, backed up once at the start, and trading from then on.
+//! The shop: its servers, registered like anybody's, backed up once at the start, and trading from then on.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::key_value::KeyValue;
 use super::mariadb::Mariadb;
+use super::mysql::Mysql;
 use super::place::{Place, ServerMemory};
 use super::postgresql::Postgresql;
 use crate::failure::Failure;
@@ -65,6 +66,11 @@ async fn open_servers(place: &mut Place, client: &Client) -> anyhow::Result<Shop
     let owner = Mariadb::owner()?;
     let (folder, memory) = place.server(Mariadb::FOLDER, owner).map_err(plain)?;
     servers.push((Arc::new(Mariadb::new(folder, &memory, owner)), memory));
+    if let Some(programs) = Mysql::programs().await {
+        let owner = Mysql::owner()?;
+        let (folder, memory) = place.server(Mysql::FOLDER, owner).map_err(plain)?;
+        servers.push((Arc::new(Mysql::new(programs, folder, &memory, owner)), memory));
+    }
     let owner = KeyValue::owner()?;
     let (folder, memory) = place.server(KeyValue::FOLDER, owner).map_err(plain)?;
     servers.push((Arc::new(KeyValue::new(folder, &memory, owner)?), memory));

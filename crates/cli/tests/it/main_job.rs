@@ -8,7 +8,7 @@ use crate::plane::Plane;
 use crate::servers::{self, TestServer};
 
 async fn main_job(server: &dyn TestServer) {
-    let (plane, _worker) = Plane::with_worker();
+    let (plane, _worker) = Plane::with_worker_for(server);
     server.write(1, 500);
     let then = server.fingerprint();
     let datastore = plane.register(server).await;
@@ -56,6 +56,11 @@ async fn postgresql_comes_back_as_it_was() {
 #[tokio::test(flavor = "multi_thread")]
 async fn mariadb_comes_back_as_it_was() {
     main_job(&servers::mariadb()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mysql_comes_back_as_it_was() {
+    main_job(&servers::mysql()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -84,7 +84,9 @@ async fn a_generated_python_client_does_the_main_job() {
     let said = run(Command::new(python_programs().join("python"))
         .arg(proof("main_job.py"))
         .args([plane.client.base(), draft.engine.as_str(), &draft.host])
-        .args([draft.port.expect("a port").to_string(), draft.username.clone().expect("a user"), password, api_token])
+        .args([draft.port.expect("a port").to_string(), draft.username.clone().expect("a user")])
+        .env("PASSWORD", password)
+        .env("API_TOKEN", api_token)
         .env("PYTHONPATH", directory.path()));
     assert!(said.contains("backup 1 of "), "{said}");
 }

@@ -14,7 +14,7 @@ use domain::{
     Backup, Datastore, DatastoreStatus, ErrorCode, JobStatus, NewDatastore, Restore, RestoreCreate, RestoreStatus,
     RestoreTargetDraft, StopPosition,
 };
-use testkit::{MariaDb, Postgres};
+use testkit::{MariaDb, Mysql, Postgres};
 use uuid::Uuid;
 
 use crate::damage::leftovers;
@@ -51,6 +51,21 @@ impl Logged for Postgres {
 }
 
 impl Logged for MariaDb {
+    fn run(&self, statement: &str) -> String {
+        self.sql(&format!("use it; {statement}")).expect("the server obeys")
+    }
+    fn rotate(&self) {
+        self.sql("flush binary logs").expect("the log is switched");
+    }
+    fn kill_hard(&self) {
+        self.crash().expect("it is killed");
+    }
+    fn kept_receivers(&self) -> usize {
+        0
+    }
+}
+
+impl Logged for Mysql {
     fn run(&self, statement: &str) -> String {
         self.sql(&format!("use it; {statement}")).expect("the server obeys")
     }
@@ -238,6 +253,11 @@ async fn a_dropped_table_comes_back_on_mariadb() {
     a_mistake_is_found_and_taken_back(&servers::mariadb()).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_table_comes_back_on_mysql() {
+    a_mistake_is_found_and_taken_back(&servers::mysql()).await;
+}
+
 /// The machine fails: server and worker are killed, the data is lost. What was acknowledged more than ten seconds before is
 /// in a restore to the latest.
 async fn little_is_lost_with_the_machine(server: &dyn Logged) {
@@ -287,6 +307,12 @@ fn last_number(text: &str) -> u32 {
 #[tokio::test(flavor = "multi_thread")]
 async fn rpo_a_lost_postgresql_loses_little() {
     let server = servers::postgres();
+    little_is_lost_with_the_machine(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rpo_a_lost_mysql_loses_little() {
+    let server = servers::mysql();
     little_is_lost_with_the_machine(&server).await;
 }
 

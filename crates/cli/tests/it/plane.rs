@@ -21,8 +21,8 @@ pub struct Plane {
     process: Process,
     pub client: Client,
     pub directory: tempfile::TempDir,
-    /// Where its workers look for PostgreSQL's programs too.
-    pub postgresql_directory: Option<PathBuf>,
+    /// Where its workers look for the server's programs too.
+    pub programs: Option<PathBuf>,
 }
 
 /// A process that dies with the value, and with the test's own process.
@@ -78,7 +78,7 @@ impl Plane {
         let mut command = Self::command(directory.path());
         command.env("HOLDFAST_LOG", level).stderr(log);
         let (process, client) = Self::started(command);
-        Self { process, client, directory, postgresql_directory: None }
+        Self { process, client, directory, programs: None }
     }
 
     /// Starts one with further options.
@@ -86,7 +86,7 @@ impl Plane {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
         let (process, client) = Self::spawn(directory.path(), options);
-        Self { process, client, directory, postgresql_directory: None }
+        Self { process, client, directory, programs: None }
     }
 
     /// The control plane's process.
@@ -147,7 +147,7 @@ impl Plane {
     /// A control plane and one worker that finds the programs of a server.
     pub fn with_worker_for(server: &dyn crate::servers::TestServer) -> (Self, Process) {
         let mut plane = Self::start();
-        plane.postgresql_directory = server.programs();
+        plane.programs = server.programs();
         let worker = plane.worker();
         (plane, worker)
     }
@@ -185,12 +185,21 @@ impl Plane {
     pub fn worker_wrapped(&self, wrapper: &[&str]) -> Process {
         let mut arguments: Vec<String> = wrapper.iter().map(|argument| (*argument).to_owned()).collect();
         arguments.extend(self.worker_command());
+        Process::spawn(self.process_of(&arguments))
+    }
+
+    /// A worker that is not started yet.
+    pub fn worker_process(&self) -> Command {
+        self.process_of(&self.worker_command())
+    }
+
+    fn process_of(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(&arguments[0]);
         command.args(&arguments[1..]).env("HOLDFAST_LOG", "warn").stdout(Stdio::null());
-        if let Some(directory) = &self.postgresql_directory {
-            command.env("HOLDFAST_POSTGRESQL_BIN", directory);
+        if let Some(directory) = &self.programs {
+            command.env("HOLDFAST_POSTGRESQL_BIN", directory).env("HOLDFAST_MYSQL_BIN", directory);
         }
-        Process::spawn(command)
+        command
     }
 
     /// The folder with the artifacts.

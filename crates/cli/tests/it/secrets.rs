@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -145,11 +144,12 @@ async fn all_answers(plane: &Plane) -> Vec<u8> {
 }
 
 /// The service and a worker, each with all that it logs in a file.
-fn start(logs: &tempfile::TempDir) -> (Plane, Process) {
+fn start(logs: &tempfile::TempDir, programs: Option<PathBuf>) -> (Plane, Process) {
     let log = |name: &str| fs::File::create(logs.path().join(name)).expect("a log");
-    let plane = Plane::start_logging("trace", log("service.log"));
-    let mut command = Command::new(env!("CARGO_BIN_EXE_holdfast"));
-    command.args(&plane.worker_command()[1..]).env("HOLDFAST_LOG", "trace").stdout(Stdio::null());
+    let mut plane = Plane::start_logging("trace", log("service.log"));
+    plane.programs = programs;
+    let mut command = plane.worker_process();
+    command.env("HOLDFAST_LOG", "trace");
     let worker = Process::spawn({
         command.stderr(log("worker.log"));
         command
@@ -162,10 +162,10 @@ async fn f80_f81_no_secret_is_to_be_seen_anywhere() {
     assert!(testkit::BACKUP_PASSWORD.contains(PASSWORD));
     let logs = tempfile::tempdir().expect("a directory");
     let watcher = Watcher::start();
-    let (plane, worker) = start(&logs);
+    let servers = servers::all();
+    let (plane, worker) = start(&logs, servers.iter().find_map(|server| server.programs()));
     let planted = Planted::of(&plane);
     let events = follow(&plane);
-    let servers = servers::all();
     let draft = |name: &str| DatastoreCreate {
         name: name.to_owned(),
         password: Some(Secret::new(DRAFT_PASSWORD)),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use domain::{DatastoreCreate, Engine, Secret, Service};
-use testkit::{BACKUP_PASSWORD, BACKUP_USER, KeyValueServer, MariaDb, Postgres, Redis, Valkey};
+use testkit::{BACKUP_PASSWORD, BACKUP_USER, KeyValueServer, MariaDb, Mysql, Postgres, Redis, Valkey};
 
 /// A server that tests write to and restore.
 pub trait TestServer: Send + Sync {
@@ -116,6 +116,44 @@ impl TestServer for MariaDb {
     }
 }
 
+impl TestServer for Mysql {
+    fn programs(&self) -> Option<PathBuf> {
+        Some(self.binaries().to_owned())
+    }
+    fn own_log(&self) -> String {
+        self.log()
+    }
+    fn engine(&self) -> Engine {
+        Engine::Mysql
+    }
+    fn port(&self) -> u16 {
+        self.port
+    }
+    fn data_directory(&self) -> PathBuf {
+        self.data_directory.clone()
+    }
+    fn service(&self) -> Service {
+        Service::Command { start: self.start_command(), stop: self.stop_command(), status: Some(self.status_command()) }
+    }
+    fn write(&self, from: u32, count: u32) {
+        let last = from + count - 1;
+        self.sql(&format!(
+            "create database if not exists it; use it; set cte_max_recursion_depth = 1000000;
+             create table if not exists items (id int primary key, note varchar(64));
+             insert into items with recursive n (id) as (select {from} union all select id + 1 from n where id < {last})
+             select id, sha2(id, 256) from n;"
+        ))
+        .expect("rows are written");
+    }
+    fn fingerprint(&self) -> String {
+        self.sql("select count(*), sum(crc32(concat(id, note))), max(id) from it.items; check table it.items")
+            .expect("an answer")
+    }
+    fn takes_writes(&self) -> bool {
+        self.sql("create table it.touched (n int); drop table it.touched").is_ok()
+    }
+}
+
 impl TestServer for KeyValueServer {
     fn own_log(&self) -> String {
         self.log()
@@ -161,11 +199,16 @@ pub fn mariadb() -> MariaDb {
     MariaDb::start().expect("MariaDB starts")
 }
 
+pub fn mysql() -> Mysql {
+    Mysql::start().unwrap_or_else(|error| panic!("MySQL starts: {error:#}"))
+}
+
 /// One server of each kind that the product supports.
 pub fn all() -> Vec<Box<dyn TestServer>> {
     vec![
         Box::new(postgres()),
         Box::new(mariadb()),
+        Box::new(mysql()),
         Box::new(Redis::start().expect("Redis starts")),
         Box::new(Redis::with_aof().expect("Redis starts")),
         Box::new(Valkey::start().expect("Valkey starts")),

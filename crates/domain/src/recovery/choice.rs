@@ -8,7 +8,7 @@ use crate::Engine;
 
 /// Whether servers of an engine keep a log that could be archived at all.
 pub const fn has_log(engine: Engine) -> bool {
-    !matches!(engine, Engine::Redis | Engine::Valkey)
+    engine.log_precision_seconds().is_some()
 }
 
 /// The instants at which clocks show a local time, the earlier first: none where they skip it, two where they show it

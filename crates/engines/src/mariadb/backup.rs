@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_util::sync::CancellationToken;
 
 use super::binary_log::{LogFileName, position_of, stream_of};
-use super::client::{logging_in, user};
+use super::client::logging_in;
 use super::facts::ServerFacts;
 use super::increment::{Increment, restore_commands};
 use super::layout;
@@ -27,12 +27,11 @@ use super::private_server::STATEMENT_SETTINGS;
 use super::tool_info::{BinaryLogPosition, ToolInfo};
 use super::{COMPLETION_MARK, STALL_LIMIT};
 use crate::logs::LogStart;
+use crate::my_family::client::user;
+use crate::my_family::uptime::was_restarted;
 use crate::private_directory::PrivateDirectory;
 use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
-
-/// How much less than the time that passed here a server's uptime may have grown: its clock counts whole seconds.
-const UPTIME_SLACK: Duration = Duration::from_secs(3);
 
 /// A running `mariadb-backup`.
 struct Running {
@@ -206,9 +205,7 @@ impl Running {
 
     /// F-50
     fn check_same_server(&self, after: &ServerFacts) -> Result<(), EngineError> {
-        let ran_for = Duration::from_secs(after.uptime_seconds.saturating_sub(self.before.uptime_seconds));
-        let restarted =
-            after.uptime_seconds < self.before.uptime_seconds || ran_for + UPTIME_SLACK < self.started.elapsed();
+        let restarted = was_restarted(self.before.uptime_seconds, after.uptime_seconds, self.started.elapsed());
         let replaced =
             after.identity() != self.before.identity() || after.data_directory() != self.before.data_directory();
         if restarted || replaced {

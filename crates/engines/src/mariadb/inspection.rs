@@ -11,8 +11,8 @@ use super::client::query;
 use super::facts::ServerFacts;
 use super::layout::{self, Contents};
 use super::preflight;
-use super::preparation::blocking;
 use crate::EngineError;
+use crate::my_family::blocking;
 use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
 
 /// Programs that restoring needs and backing up does not.

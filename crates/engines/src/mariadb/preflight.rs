@@ -12,6 +12,7 @@ use super::facts::ServerFacts;
 use super::privileges::{grant_statement, missing, missing_for_logs};
 use super::{layout, redo_log};
 use crate::EngineError;
+use crate::my_family::greeting::check_registered;
 use crate::problem::Problem;
 
 /// The data directory, as seen from here.
@@ -69,14 +70,11 @@ pub(super) async fn check_same_files(
 }
 
 /// Another server must not be backed up under this one's name. // F-54
+///
+/// # Errors
+/// `server_identity_changed`.
 pub(super) fn check_identity(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<(), EngineError> {
-    match (&datastore.server_identity, facts.identity()) {
-        (Some(registered), Some(found)) if *registered != found => Err(EngineError::known(
-            ErrorCode::ServerIdentityChanged,
-            format!("The server at this address is {found}, not {registered} that was registered."),
-        )),
-        _ => Ok(()),
-    }
+    check_registered(datastore, facts.identity())
 }
 
 /// The tool would find out too, but only after it has read for a while.

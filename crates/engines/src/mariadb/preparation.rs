@@ -11,6 +11,7 @@ use process::Command;
 
 use super::backup::completion_mark;
 use super::{STALL_LIMIT, layout};
+use crate::my_family::blocking;
 use crate::{EngineError, Staging};
 
 /// Files that the tool leaves for people and for its later steps, and that a server does not know.
@@ -123,12 +124,4 @@ fn set_modes(directory: &Path, live: &Path) -> Result<(), EngineError> {
         }
     }
     Ok(())
-}
-
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
-) -> Result<T, EngineError> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(EngineError::known(ErrorCode::Internal, error.to_string())))
 }

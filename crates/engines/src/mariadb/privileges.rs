@@ -1,6 +1,9 @@
 //! What a backup's account may do, and the statement that gives it what is missing. // F-56
 
 use super::client::Row;
+use crate::my_family::account::missing_of;
+
+pub(super) use crate::my_family::account::grant_statement;
 
 /// What `mariadb-backup` needs on `*.*`; the older name of the same privilege beside it.
 const NEEDED: [(&str, &str); 3] =
@@ -18,27 +21,6 @@ pub(super) fn missing(grants: &[Row]) -> Vec<&'static str> {
 /// The privileges that receiving the binary log needs and none of the lines of `SHOW GRANTS` gives.
 pub(super) fn missing_for_logs(grants: &[Row]) -> Vec<&'static str> {
     missing_of(&NEEDED_FOR_LOGS, grants)
-}
-
-fn missing_of(needed: &[(&'static str, &str)], grants: &[Row]) -> Vec<&'static str> {
-    let given: Vec<String> = grants
-        .iter()
-        .filter_map(|row| row.first()?.strip_prefix("GRANT ")?.split_once(" ON *.* TO "))
-        .flat_map(|(names, _)| names.split(','))
-        .map(|name| name.trim().to_ascii_uppercase())
-        .collect();
-    let has = |name: &str| given.iter().any(|given| given == name || given == "ALL PRIVILEGES");
-    needed.iter().filter(|(name, older)| !has(name) && !has(older)).map(|(name, _)| *name).collect()
-}
-
-/// The statement that gives `privileges` to `account` (`user@host`).
-pub(super) fn grant_statement(privileges: &[&str], account: &str) -> String {
-    let (user, host) = account.rsplit_once('@').unwrap_or((account, "%"));
-    format!("GRANT {} ON *.* TO {}@{};", privileges.join(", "), literal(user), literal(host))
-}
-
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
 }
 
 #[cfg(test)]
@@ -61,13 +43,5 @@ mod tests {
         assert_eq!(missing(&elsewhere), ["RELOAD", "PROCESS", "BINLOG MONITOR"]);
         let by_role = grants(&["GRANT `backup` TO `b`@`%`", "GRANT RELOAD, PROCESS ON *.* TO `backup`"]);
         assert_eq!(missing(&by_role), ["BINLOG MONITOR"]);
-    }
-
-    #[test]
-    fn f82_account_names_are_quoted() {
-        assert_eq!(
-            grant_statement(&["PROCESS"], r"o'b\r@x@10.0.0.%"),
-            r"GRANT PROCESS ON *.* TO 'o''b\\r@x'@'10.0.0.%';"
-        );
     }
 }

@@ -1,61 +1,25 @@
-//! Receives the binary log as it grows: `mariadb-binlog` follows it like a replica and writes the server's own files.
-//!
-//! The server keeps nothing for it: what it purges before it has arrived is lost, and told as a gap. The tool writes the file
-//! that it begins with anew, so what arrives again is compared with what is archived before more of it is told. // F-53
-
-mod begin;
-mod checked;
-mod server_log;
-
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+//! Receives the binary log as it grows, by `mariadb-binlog`.
 
 use async_trait::async_trait;
-use chrono::Utc;
 use domain::assignment::DatastoreAccess;
-use domain::{ErrorCode, LogLevel};
-use process::{Child, ProcessError};
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use self::begin::Beginning;
-use self::checked::Checked;
-use self::server_log::ServerLog;
-use super::binary_log::{LogFileName, Reader, position_of, stream_of};
-use super::client::logging_in;
+use super::binary_log::{Reader, stream_of};
+use super::client::{logging_in, query};
 use super::facts::ServerFacts;
-use super::preflight::check_identity;
-use super::preparation::blocking;
+use super::preflight::{self, check_identity};
 use crate::EngineError;
-use crate::logs::{LogFile, LogLook, LogReceiver, LogRequest};
+use crate::logs::{LogReceiver, LogRequest};
+use crate::my_family::receiving::server_log::{End, ServerLog};
+use crate::my_family::receiving::{self, LogServer, Receiving};
 
-/// How long what the server just had may be on its way.
-const ARRIVAL_LIMIT: Duration = Duration::from_millis(300);
-/// Replicas that people number by hand lie below.
-const FIRST_REPLICA_ID: u32 = 1 << 30;
+struct Server(DatastoreAccess);
 
-/// A running `mariadb-binlog`.
-struct Receiver {
-    child: Child,
-    datastore: DatastoreAccess,
-    cancel: CancellationToken,
-    stream: String,
-    directory: PathBuf,
-    files: Vec<Arriving>,
-    /// Of the file that was archived before in part or whole.
-    checked: Option<Checked>,
-    /// Why the log before the first file is missing.
-    gap: Option<(u32, String)>,
-}
-
-/// A file that arrives.
-#[derive(Clone)]
-struct Arriving {
-    name: LogFileName,
-    reader: Reader,
-    told: Option<(u64, bool)>,
-    is_forgotten: bool,
+#[async_trait]
+impl LogServer for Server {
+    async fn end(&self, cancel: &CancellationToken) -> Result<End, EngineError> {
+        End::of(query(&self.0, &End::question("SHOW MASTER STATUS"), cancel).await?)
+    }
 }
 
 /// Starts to receive.
@@ -63,194 +27,20 @@ struct Arriving {
 /// # Errors
 /// `server_identity_changed`, `server_setting_missing`, `missing_privilege`, `log_conflict`, whatever the server refuses.
 pub(super) async fn start(request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
-    let datastore = request.datastore;
+    let datastore = request.datastore.clone();
     let facts = ServerFacts::ask(&datastore, &request.cancel).await?;
     check_identity(&datastore, &facts)?;
-    let stream = stream_of(&facts.identity().unwrap_or_default());
-    let log = ServerLog::ask(&datastore, &facts, &request.cancel).await?;
-    let own = format!("{stream}.");
-    let archived = request.archived.iter().rev().find(|segment| segment.incarnation.starts_with(&own));
-    let beginning = Beginning::plan(archived, &log)?;
-    let directory = request.spool.join("incoming");
-    let checked = Checked::set_up(&request.spool, archived.filter(|segment| segment.name == beginning.first.as_str()))?;
-    if let Some(gap) = &beginning.gap {
-        (request.log)(LogLevel::Warning, gap);
+    if let Some(problem) = preflight::against_logs(&datastore, &facts, &request.cancel).await.into_iter().next() {
+        return Err(problem.into_error());
     }
-
-    let replica = replica_id(&datastore, facts.variable("server_id"));
-    let mut result_file = std::ffi::OsString::from("--result-file=");
-    result_file.push(directory.join(""));
-    let sink = Arc::clone(&request.log);
-    let mut command = logging_in("mariadb-binlog", &datastore)
-        .args(["--read-from-remote-server", "--raw", "--stop-never"])
-        .arg(format!("--stop-never-slave-server-id={replica}"))
-        .arg(result_file)
-        .arg("--")
-        .arg(beginning.first.as_str())
-        .on_line(move |_, line| sink(LogLevel::Tool, line));
-    if let Some(password) = &datastore.password {
-        command = command.redact(SecretString::from(password.expose()));
-    }
-    let child = command.spawn().map_err(|source| EngineError::process("starting mariadb-binlog", source))?;
-    (request.log)(LogLevel::Info, &format!("Receiving the binary log from {} on", beginning.first));
-    Ok(Box::new(Receiver {
-        child,
-        datastore,
-        cancel: request.cancel,
-        stream,
-        directory,
-        files: Vec::new(),
-        checked,
-        gap: beginning.gap.map(|gap| (beginning.first.number(), gap)),
-    }))
-}
-
-/// The same for a datastore always, so that a connection that the server has not missed yet is replaced.
-fn replica_id(datastore: &DatastoreAccess, server_id: &str) -> u32 {
-    let (low, ..) = datastore.id.as_fields();
-    let id = FIRST_REPLICA_ID | (low >> 2);
-    if server_id.parse() == Ok(id) { id ^ 1 } else { id }
-}
-
-#[async_trait]
-impl LogReceiver for Receiver {
-    async fn look(&mut self) -> Result<LogLook, EngineError> {
-        let now = Utc::now();
-        let end = server_log::end(&self.datastore, &self.cancel).await;
-        self.walk().await?;
-        self.check_tool().await?;
-        let end = end?;
-        if !self.has(&end.file, end.offset) {
-            tokio::time::sleep(ARRIVAL_LIMIT).await;
-            self.walk().await?;
-        }
-        let is_complete = self.has(&end.file, end.offset);
-        let lag_bytes = if is_complete { Some(0) } else { self.lag(&end) };
-        let files = self.news();
-        Ok(LogLook { files, complete_until: is_complete.then_some(now), lag_bytes, warnings: end.warnings })
-    }
-
-    async fn forget(&mut self, name: &str) -> Result<(), EngineError> {
-        for file in self.files.iter_mut().filter(|file| file.name.as_str() == name) {
-            file.is_forgotten = true;
-        }
-        // The newest stays: what arrives after a restart is compared with it.
-        let newest = self.files.last().map(|file| file.name.number());
-        let directory = &self.directory;
-        let mut failure = None;
-        self.files.retain(|file| {
-            if !file.is_forgotten || Some(file.name.number()) == newest {
-                return true;
-            }
-            let path = directory.join(file.name.as_str());
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    failure = Some(EngineError::file("removing an archived log file", path)(error));
-                    true
-                }
-                _ => false,
-            }
-        });
-        failure.map_or(Ok(()), Err)
-    }
-}
-
-impl Receiver {
-    /// Reads what has arrived.
-    async fn walk(&mut self) -> Result<(), EngineError> {
-        let (directory, mut files, mut checked) = (self.directory.clone(), self.files.clone(), self.checked.take());
-        (self.files, self.checked) = blocking(move || {
-            for name in checked::names(&directory)? {
-                if files.iter().all(|file| file.name.number() < name.number()) {
-                    files.push(Arriving { name, reader: Reader::default(), told: None, is_forgotten: false });
-                }
-            }
-            let newest = files.last().map(|file| file.name.number());
-            for file in &mut files {
-                let path = directory.join(file.name.as_str());
-                checked::clear_in_use(&path)?;
-                file.reader
-                    .advance(&path, u64::MAX, |_| ())
-                    .map_err(EngineError::file("reading a received log file", &path))?;
-                let is_last = Some(file.name.number()) == newest;
-                if let Some(check) = checked.take_if(|check| check.name == file.name)
-                    && !check.passes(&path, &file.reader, file.reader.is_ended() || !is_last)?
-                {
-                    checked = Some(check);
-                }
-            }
-            Ok((files, checked))
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// F-02
-    async fn check_tool(&mut self) -> Result<(), EngineError> {
-        let Ok(ended) = tokio::time::timeout(Duration::from_millis(1), self.child.wait(&self.cancel)).await else {
-            return Ok(());
-        };
-        let exit = ended.map_err(|source| EngineError::process("receiving the binary log", source))?;
-        let said = exit.stderr_tail.join("\n");
-        if said.contains("Could not find first log file") {
-            return Err(EngineError::known(
-                ErrorCode::LogGap,
-                format!("The server purged a binary log file before it had arrived: {said}"),
-            ));
-        }
-        let source = ProcessError::Exit {
-            program: "mariadb-binlog".to_owned(),
-            status: exit.status,
-            stderr_tail: exit.stderr_tail,
-        };
-        Err(EngineError::process("receiving the binary log", source))
-    }
-
-    /// Whether this has arrived and is told.
-    fn has(&self, file: &LogFileName, offset: u64) -> bool {
-        self.checked.is_none()
-            && self.files.iter().any(|arriving| {
-                let number = arriving.name.number();
-                number > file.number() || (number == file.number() && arriving.reader.offset() >= offset)
-            })
-    }
-
-    fn lag(&self, end: &server_log::End) -> Option<u64> {
-        let newest = self.files.last()?;
-        let (number, offset) = (newest.name.number(), newest.reader.offset());
-        let behind = end.sizes.iter().filter(|(name, _)| name.number() >= number).map(|(_, size)| size).sum::<u64>();
-        Some(behind.saturating_sub(offset))
-    }
-
-    /// The files that have changed since they were told.
-    fn news(&mut self) -> Vec<LogFile> {
-        let newest = self.files.last().map(|file| file.name.number());
-        let mut news = Vec::new();
-        for file in &mut self.files {
-            // Nothing of a log that may be another one. // F-53
-            if self.checked.is_some() || file.reader.first_state().is_none() {
-                break;
-            }
-            let closed = file.reader.is_ended() || Some(file.name.number()) != newest;
-            let (number, bytes) = (file.name.number(), file.reader.offset());
-            if file.told == Some((bytes, closed)) {
-                continue;
-            }
-            file.told = Some((bytes, closed));
-            let end = if closed { position_of(number.saturating_add(1), 0) } else { position_of(number, bytes) };
-            news.push(LogFile {
-                stream: self.stream.clone(),
-                name: file.name.to_string(),
-                path: self.directory.join(file.name.as_str()),
-                start: position_of(number, 0),
-                bytes,
-                closed,
-                end,
-                first_commit_at: file.reader.first_commit_at(),
-                last_commit_at: file.reader.last_commit_at(),
-                gap_before: self.gap.as_ref().filter(|(first, _)| *first == number).map(|(_, gap)| gap.clone()),
-            });
-        }
-        news
-    }
+    let log = ServerLog::of(&query(&datastore, "SHOW BINARY LOGS", &request.cancel).await?);
+    let receiving = Receiving {
+        stream: stream_of(&facts.identity().unwrap_or_default()),
+        command: logging_in("mariadb-binlog", &datastore),
+        replica_option: "--stop-never-slave-server-id",
+        log,
+        server_id: facts.variable("server_id").to_owned(),
+        server: Server(datastore),
+    };
+    receiving::start::<Reader, _>(receiving, request)
 }

@@ -3,22 +3,22 @@
 //! Where it stops is found in the log before anything is started. The server writes a binary log of its own meanwhile, so that
 //! the transactions that it reached can be compared with those that were to be reached. // F-66
 
-mod account;
-mod pipe;
 mod plan;
 mod stop;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use domain::{ErrorCode, LogLevel};
+use process::Command;
 
-use self::account::Account;
 use self::plan::Plan;
 use super::binary_log::{GtidState, LogFileName};
-use super::preparation::blocking;
-use super::private_server::{self, PrivateServer, Purpose};
+use super::private_server::{self, Purpose};
 use crate::logs::{LogReplay, Reached};
+use crate::my_family::blocking;
+use crate::my_family::private_server::{PrivateServer, make_owned, names, own, remove_new_files, with_path};
+use crate::my_family::replay_account::Account;
+use crate::my_family::replay_pipe::{self, Pipe, not_reached};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Staging};
 
@@ -70,18 +70,55 @@ async fn run(staging: &Staging, replay: &LogReplay, plan: &Plan) -> Result<GtidS
     make_owned(staging, &work)?;
     let account = Account::invent();
     let init_file = private.path().join("init");
-    std::fs::write(&init_file, account.creation()).map_err(EngineError::file("writing statements", &init_file))?;
+    std::fs::write(&init_file, creation(&account)).map_err(EngineError::file("writing statements", &init_file))?;
     own(staging, &init_file)?;
     let directory = staging.directory.clone();
-    let before = blocking(move || private_server::names(&directory)).await?;
-    let server = PrivateServer::start(staging, private, Purpose::Replay { work: &work, init_file: &init_file }).await?;
-    let reached = pipe::run(staging, replay, plan, &server, &account).await;
+    let before = blocking(move || names(&directory)).await?;
+    let server =
+        private_server::start(staging, private, Purpose::Replay { work: &work, init_file: &init_file }).await?;
+    let reached = through_pipe(staging, replay, plan, &server, &account).await;
     server.stop().await?;
     let reached = reached?;
     let directory = staging.directory.clone();
-    blocking(move || private_server::remove_new_files(&directory, &before, None)).await?;
+    blocking(move || remove_new_files(&directory, &before, None)).await?;
     std::fs::remove_dir_all(&work).map_err(EngineError::file("removing the private server's log", &work))?;
     Ok(reached)
+}
+
+/// `mariadb-binlog | mariadb`.
+async fn through_pipe(
+    staging: &Staging,
+    replay: &LogReplay,
+    plan: &Plan,
+    server: &PrivateServer,
+    account: &Account,
+) -> Result<GtidState, EngineError> {
+    let length = plan.files.last().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |metadata| metadata.len());
+    let reader = Command::new("mariadb-binlog")
+        .args(["--no-defaults", "--verify-binlog-checksum"])
+        .arg(format!("--start-position={}", plan.start))
+        .args((plan.end < length).then(|| format!("--stop-position={}", plan.end)))
+        .arg("--")
+        .args(plan.files.iter());
+    let session = Command::new("mariadb")
+        .arg_secret_file("--defaults-file=", account.options())
+        .arg("--protocol=socket")
+        .arg(with_path("--socket=", &server.socket()))
+        .arg(format!("--user={}", account.name()));
+    let preface = format!("SET GLOBAL gtid_binlog_state = '{}';\n", plan.before);
+    let pipe = Pipe { reader, session, preface: &preface, state: "@@GLOBAL.gtid_binlog_state", account };
+    let told = replay_pipe::run(staging, replay, pipe).await?;
+    GtidState::parse(&told).map_err(|()| not_reached("the server's state can't be read"))
+}
+
+/// The session's account. It may hand on every role that there is, as statements of the log do.
+fn creation(account: &Account) -> String {
+    format!(
+        "{}INSERT INTO mysql.roles_mapping SELECT 'localhost', '{}', User, 'Y' FROM mysql.global_priv \
+         WHERE Host = '' AND JSON_CONTAINS(Priv, 'true', '$.is_role');\nFLUSH LOCAL PRIVILEGES;\n",
+        account.creation(),
+        account.name()
+    )
 }
 
 /// F-66
@@ -91,21 +128,4 @@ fn check_reached(expected: &GtidState, reached: &GtidState) -> Result<(), Engine
     }
     let detail = format!("The replay reached the transactions {reached}, not {expected}.");
     Err(EngineError::known(ErrorCode::PitrTargetNotReached, detail))
-}
-
-fn make_owned(staging: &Staging, directory: &Path) -> Result<(), EngineError> {
-    std::fs::create_dir_all(directory).map_err(EngineError::file("making a directory", directory))?;
-    own(staging, directory)
-}
-
-fn own(staging: &Staging, path: &Path) -> Result<(), EngineError> {
-    use std::os::unix::fs::{PermissionsExt, chown};
-    let is_directory = path.is_dir();
-    let mode = std::fs::Permissions::from_mode(if is_directory { 0o700 } else { 0o600 });
-    std::fs::set_permissions(path, mode).map_err(EngineError::file("setting a mode", path))?;
-    if staging.owner != process::Credentials::current() {
-        let owner = staging.owner;
-        chown(path, Some(owner.uid), Some(owner.gid)).map_err(EngineError::file("setting an owner", path))?;
-    }
-    Ok(())
 }

@@ -2,25 +2,19 @@
 //! programs talk to servers of their own and of older versions, a server runs on files of its own version only.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
+use domain::Engine;
 use domain::version::version_numbers;
 use process::{Command, find_program};
 use tokio_util::sync::CancellationToken;
+
+use crate::program_directories::named;
 
 /// A program's directory, and the major version of what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binaries {
     pub major: u32,
     pub directory: PathBuf,
-}
-
-/// Where else to look, as somebody said when the program was started: built from source, or several versions side by side.
-static FURTHER: OnceLock<Vec<PathBuf>> = OnceLock::new();
-
-/// Has PostgreSQL's programs looked for in these directories too. Only the first call counts.
-pub fn look_in(directories: Vec<PathBuf>) {
-    let _ = FURTHER.set(directories);
 }
 
 /// Where distributions install versions side by side: what stands before and after the version's number.
@@ -73,7 +67,7 @@ fn installed(program: &str) -> impl Iterator<Item = Binaries> {
 /// Those in the directories that somebody named, in the system's path, or where building from source puts one, whose
 /// versions only they can tell; the oldest first.
 async fn elsewhere(program: &str) -> Vec<Binaries> {
-    let named = FURTHER.get().into_iter().flatten().map(|directory| directory.join(program));
+    let named = named(Engine::Postgresql).into_iter().map(|directory| directory.join(program));
     let usual = find_program(program, &[PathBuf::from("/usr/local/pgsql/bin")]);
     let mut found = Vec::new();
     for path in named.filter_map(|path| find_program(path, &[])).chain(usual) {

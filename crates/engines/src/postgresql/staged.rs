@@ -180,7 +180,7 @@ impl<'a> StagedServer<'a> {
         self.wait_until_ready().await?;
         let contents = self.ask().await?;
         let version = self.staging.manifest.engine_version.clone();
-        Ok(Probe { summary: contents.summary(), engine_version: version })
+        Ok(Probe { summary: contents.summary(), server_identity: None, engine_version: version })
     }
 
     /// Its own word for it: the last line of `postmaster.pid` (`miscinit.h`, `LOCK_FILE_LINE_PM_STATUS`), as `pg_ctl`

@@ -39,7 +39,7 @@ pub(super) async fn probe(engine: Engine, staging: &Staging) -> Result<Probe, En
     let server = PrivateServer { daemon, directory, title: engine.title() };
     let facts = server.wait_until_loaded(staging).await?;
     server.stop().await?;
-    Ok(Probe { engine_version: facts.version().to_owned(), summary: facts.summary() })
+    Ok(Probe { engine_version: facts.version().to_owned(), server_identity: None, summary: facts.summary() })
 }
 
 struct PrivateServer {

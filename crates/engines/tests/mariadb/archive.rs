@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::assignment::DatastoreAccess;
-use domain::{Engine, LogSegment, Method, RecoveryStop};
+use domain::{LogSegment, Method, RecoveryStop};
 use engines::{EngineError, LogFile, LogReceiver, LogReplay, LogRequest, Reached, Staging};
-use testkit::MariaDb;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -42,7 +41,7 @@ impl Archive {
             log: Log::default().sink(),
             cancel: CancellationToken::new(),
         };
-        driver(Engine::Mariadb).receive_logs(request).await
+        driver(access.engine).receive_logs(request).await
     }
 
     /// Archives a file as far as it is told. Archived bytes never change.
@@ -117,13 +116,13 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    pub async fn make(server: &MariaDb) -> Self {
-        let access = access(Engine::Mariadb, server.port);
-        let made = told(back_up(&access, Method::Mariabackup).await);
+    /// Of a server whose data lies in `live`.
+    pub async fn of(access: DatastoreAccess, method: Method, live: &Path) -> Self {
+        let made = told(back_up(&access, method).await);
         let log = Log::default();
-        let staging = stage(&access, &server.data_directory, manifest(&access, Method::Mariabackup, &made.facts), &log);
+        let staging = stage(&access, live, manifest(&access, method, &made.facts), &log);
         told(unpack(&staging, &made.stream).await);
-        told(driver(Engine::Mariadb).prepare(&staging).await);
+        told(driver(access.engine).prepare(&staging).await);
         Self { access, staging }
     }
 
@@ -141,21 +140,13 @@ impl Prepared {
         let log = Log::default();
         let mut staging = self.copy(&log);
         let replay = archive.lay_out(&staging, stop);
-        let reached = driver(Engine::Mariadb).replay(&staging, &replay).await;
+        let reached = driver(self.access.engine).replay(&staging, &replay).await;
         std::fs::remove_dir_all(&replay.directory).expect("remove");
         let reached = reached?;
         staging.manifest.engine_facts.extend(reached.engine_facts.clone());
-        driver(Engine::Mariadb).probe_staged(&staging).await?;
+        driver(self.access.engine).probe_staged(&staging).await?;
         Ok((staging, reached))
     }
-}
-
-/// Asks a server on replayed data, which is used up.
-pub fn ask_restored(staging: &Staging, sql: &str) -> String {
-    let server = MariaDb::builder().on_data(&staging.directory).start().expect("start on the restored data");
-    let answer = server.sql(sql).expect("ask");
-    drop(server);
-    answer
 }
 
 pub fn told<T>(result: Result<T, EngineError>) -> T {

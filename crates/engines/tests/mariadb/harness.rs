@@ -128,10 +128,10 @@ pub fn manifest(access: &DatastoreAccess, method: Method, facts: &BackupFacts) -
     }
 }
 
-/// A fresh directory beside the live one, as a worker makes it.
+/// A fresh directory beside the live one, as a worker makes it, hidden too.
 pub fn stage(access: &DatastoreAccess, live: &Path, manifest: Manifest, log: &Log) -> Staging {
     use std::os::unix::fs::{MetadataExt, chown};
-    let directory = live.with_file_name(format!("staging-{}", Uuid::new_v4().simple()));
+    let directory = live.with_file_name(format!(".holdfast-{}-staged", Uuid::new_v4().simple()));
     std::fs::create_dir(&directory).expect("make the staging directory");
     let metadata = std::fs::metadata(live).expect("the live directory");
     std::fs::set_permissions(&directory, metadata.permissions()).expect("its mode");

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::archive::*;
 use super::harness::*;
+use super::restored::*;
 
 async fn scan(archive: &Archive, all_transactions: bool, limit: usize) -> LogScan {
     let request = LogScanRequest {
@@ -34,7 +35,7 @@ async fn f82_a_mistake_is_found_and_undone() {
              insert into shop.orders select seq, 0 from mysql.seq_1_to_1200",
         )
         .expect("create");
-    let prepared = Prepared::make(&server).await;
+    let prepared = prepared(&server).await;
     let mut archive = Archive::new();
     let mut receiver = told(archive.receive(&prepared.access).await);
     server

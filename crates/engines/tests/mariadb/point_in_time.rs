@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::archive::*;
 use super::harness::*;
+use super::restored::*;
 
 /// A transaction as its writer saw it, and where the log has it.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ fn backed_up_while_written_to(server: &MariaDb) -> (Prepared, Vec<(u64, String)>
                 }
                 acknowledged
             });
-            let prepared = runtime.block_on(Prepared::make(server));
+            let prepared = runtime.block_on(prepared(server));
             is_over.store(true, Ordering::Relaxed);
             (prepared, writer.join().expect("it ends"))
         })
@@ -196,7 +197,7 @@ async fn f82_statements_of_all_kinds_are_replayed() {
     let server = MariaDb::start().expect("start");
     server.sql("create database shop; create role old_role; create user 'u'@'%'").expect("create");
     let mut archive = Archive::new();
-    let prepared = Prepared::make(&server).await;
+    let prepared = prepared(&server).await;
     let mut receiver = told(archive.receive(&prepared.access).await);
     server
         .sql(
@@ -234,7 +235,7 @@ async fn f60_f66_a_log_that_is_not_whole_never_succeeds() {
     let server = MariaDb::start().expect("start");
     server.sql("create database shop; create table shop.t (id int primary key, v varchar(100))").expect("create");
     let mut archive = Archive::new();
-    let prepared = Prepared::make(&server).await;
+    let prepared = prepared(&server).await;
     let mut receiver = told(archive.receive(&prepared.access).await);
     for id in 0..6 {
         server.sql(&format!("insert into shop.t values ({id}, repeat('a', 90)); flush binary logs")).expect("write");
@@ -283,7 +284,7 @@ async fn f04_a_replay_can_be_stopped_and_leaves_nothing_running() {
     let server = MariaDb::start().expect("start");
     server.sql("create database shop; create table shop.t (id int primary key, v varchar(2000))").expect("create");
     let mut archive = Archive::new();
-    let prepared = Prepared::make(&server).await;
+    let prepared = prepared(&server).await;
     let mut receiver = told(archive.receive(&prepared.access).await);
     for part in 0..20 {
         let first = part * 2000 + 1;
@@ -315,7 +316,7 @@ async fn f02_a_statement_that_fails_fails_the_replay() {
     let server = MariaDb::start().expect("start");
     server.sql("create database shop; create table shop.t (id int primary key)").expect("create");
     let mut archive = Archive::new();
-    let prepared = Prepared::make(&server).await;
+    let prepared = prepared(&server).await;
     let mut receiver = told(archive.receive(&prepared.access).await);
     // What the log does not have, later statements miss.
     server.sql("set sql_log_bin = 0; create table shop.hidden (id int)").expect("create");
@@ -333,7 +334,7 @@ async fn f51_writers_in_several_domains_and_a_crash_are_replayed_whole() {
     let server = MariaDb::builder().setting("sync-binlog", "1").start().expect("start");
     server.sql("create database shop; create table shop.t (id int primary key, v varchar(500))").expect("create");
     let mut archive = Archive::new();
-    let prepared = Prepared::make(&server).await;
+    let prepared = prepared(&server).await;
     for round in 0..2 {
         let mut receiver = told(archive.receive(&prepared.access).await);
         std::thread::scope(|scope| {

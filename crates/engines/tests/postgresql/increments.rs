@@ -15,7 +15,7 @@ use crate::setup::*;
 type Doubt = (&'static str, fn(&mut Manifest));
 
 fn server() -> Postgres {
-    engines::look_for_postgresql_in(vec![testkit::postgresql_18().unwrap()]);
+    engines::look_for_programs_in(domain::Engine::Postgresql, vec![testkit::postgresql_18().unwrap()]);
     // At the log's end recovery begins a new timeline.
     Postgres::builder().version_18().setting("restore_command", "false").start().unwrap()
 }

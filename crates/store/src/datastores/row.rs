@@ -63,6 +63,14 @@ pub fn set_status(transaction: &mut Transaction<'_>, id: &str, status: Datastore
     Ok(())
 }
 
+/// The server's identity after a restore or undo: the worker that switched the data vouches that it is the same server. // F-54
+pub fn set_identity(transaction: &mut Transaction<'_>, id: &str, identity: &str) -> Result<(), StoreError> {
+    diesel::update(datastores::table.find(id))
+        .set(datastores::server_identity.eq(identity))
+        .execute(transaction.connection)?;
+    Ok(())
+}
+
 impl DatastoreRow {
     /// Writes the row back. The caller holds its lock.
     pub fn save(&self, connection: &mut AnyConnection) -> QueryResult<usize> {

@@ -133,6 +133,13 @@ pub fn settle(
             }
         }
         datastore_row::set_status(transaction, datastore, status)?;
+        if let Some(
+            TaskResult::Restore { server_identity: Some(identity), .. }
+            | TaskResult::Undo { server_identity: Some(identity), .. },
+        ) = ending.result()
+        {
+            datastore_row::set_identity(transaction, datastore, identity)?;
+        }
     }
     Ok(())
 }
@@ -330,7 +337,7 @@ fn settle_restore(
             restores_table::error_detail.eq(&job.error_detail),
         ))
         .execute(transaction.connection)?;
-    if let Some(TaskResult::Restore { undo_until, downtime_seconds, reached }) = result {
+    if let Some(TaskResult::Restore { undo_until, downtime_seconds, reached, .. }) = result {
         // An earlier restore's undo would switch to what this one has just replaced.
         if let Some(datastore) = &job.datastore_id {
             restores::forget_undo(transaction.connection, datastore)?;

@@ -139,7 +139,7 @@ on_both! {
         assert_eq!(make(fixture, datastore, 90).parent_id, Some(branch.id));
         fixture.store.restore_undo_start(restore.id, after(100)).unwrap();
         let assignment = fixture.claim(after(101));
-        fixture.finish(&assignment, TaskResult::Undo { downtime_seconds: 1.0 }, after(102));
+        fixture.finish(&assignment, TaskResult::Undo { downtime_seconds: 1.0, server_identity: None }, after(102));
         assert_full(fixture, &make(fixture, datastore, 110), "a restore or an undo");
     }
 

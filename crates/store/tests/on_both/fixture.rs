@@ -173,7 +173,7 @@ impl Fixture {
         let undo_until = at + Duration::hours(24);
         self.finish(
             &assignment,
-            TaskResult::Restore { undo_until, downtime_seconds: 1.5, reached: None },
+            TaskResult::Restore { undo_until, downtime_seconds: 1.5, server_identity: None, reached: None },
             at + Duration::seconds(20),
         );
         self.store.restore_get(restore.id).unwrap()

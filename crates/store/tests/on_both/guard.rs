@@ -77,7 +77,7 @@ on_both! {
         assert!(matches!(again, StoreError::Approval(ApprovalRefusal::AlreadyDecided(_))), "{again:?}");
         let refused = fixture.store.restore_refuse(restore.id, &user(3), None, after(106)).unwrap_err();
         assert!(matches!(refused, StoreError::Approval(ApprovalRefusal::AlreadyDecided(_))), "{refused:?}");
-        let result = TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 1.0, reached: None };
+        let result = TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 1.0, reached: None, server_identity: None };
         fixture.store.job_finish(assignment.job_id, &completed(1, result), after(110)).unwrap();
         assert_eq!(status(fixture, restore.id), (RestoreStatus::Completed, ApprovalStatus::Approved));
         let undo = fixture.store.restore_undo_start(restore.id, after(120)).unwrap();

@@ -259,10 +259,13 @@ fn result(task: &Task, now: DateTime<Utc>) -> TaskResult {
         Task::Backup { .. } => TaskResult::Backup { summary: summary(9) },
         Task::Verify { .. } => TaskResult::Verify { problems: Vec::new() },
         Task::Delete { .. } => TaskResult::Delete,
-        Task::Restore { .. } => {
-            TaskResult::Restore { undo_until: now + Duration::hours(1), downtime_seconds: 1.0, reached: None }
-        }
-        Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 1.0 },
+        Task::Restore { .. } => TaskResult::Restore {
+            undo_until: now + Duration::hours(1),
+            downtime_seconds: 1.0,
+            server_identity: None,
+            reached: None,
+        },
+        Task::Undo { .. } => TaskResult::Undo { downtime_seconds: 1.0, server_identity: None },
         Task::PlanRestore { .. } | Task::Sweep { .. } | Task::EndLogArchiving { .. } | Task::ScanLogs { .. } => {
             unreachable!("no step asks for one")
         }

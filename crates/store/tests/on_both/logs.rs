@@ -122,7 +122,7 @@ on_both! {
         assert!(matches!(stale, Err(StoreError::LeaseLost)), "{stale:?}");
 
         let reached = Some(ReachedStop { position: "LSN 0/1".into(), last_commit_at: Some(after(34)) });
-        fixture.finish(&job, TaskResult::Restore { undo_until: after(1000), downtime_seconds: 1.0, reached }, after(70));
+        fixture.finish(&job, TaskResult::Restore { undo_until: after(1000), downtime_seconds: 1.0, server_identity: None, reached }, after(70));
         let done = fixture.store.restore_get(restore.id).unwrap();
         assert_eq!(done.pitr_stop_time.as_deref(), Some("2026-03-01T12:00:35Z"));
         assert_eq!((done.reached_position.as_deref(), done.reached_commit_at), (Some("LSN 0/1"), Some(after(34))));
@@ -136,7 +136,7 @@ on_both! {
         let undo = fixture.store.restore_undo_start(restore.id, after(80)).unwrap();
         let job = fixture.claim(after(80));
         assert_eq!(job.job_id, undo.id);
-        fixture.finish(&job, TaskResult::Undo { downtime_seconds: 1.0 }, after(90));
+        fixture.finish(&job, TaskResult::Undo { downtime_seconds: 1.0, server_identity: None }, after(90));
         assert_eq!(ask(fixture, "w1", &[], 91)[0].branch, "origin", "the old line goes on");
         let facts = fixture.store.recovery_facts(shop.id).unwrap();
         assert_eq!(facts.branches.iter().map(|of| of.to).collect::<Vec<_>>(), [None, Some(after(90))]);

@@ -19,7 +19,7 @@ fn undo(fixture: &Fixture, restore: Uuid, at: i64) {
     fixture.store.restore_undo_start(restore, after(at)).unwrap();
     let assignment = fixture.claim(after(at));
     assert!(matches!(&assignment.task, Task::Undo { restore: of, .. } if of.id == restore));
-    fixture.finish(&assignment, TaskResult::Undo { downtime_seconds: 1.0 }, after(at + 1));
+    fixture.finish(&assignment, TaskResult::Undo { downtime_seconds: 1.0, server_identity: None }, after(at + 1));
 }
 
 on_both! {
@@ -42,11 +42,35 @@ on_both! {
         }
         fixture.store.datastore_record_inspection(datastore.id, &inspection(DatastoreStatus::Offline), after(103)).unwrap();
         assert_eq!(status(fixture, datastore.id), DatastoreStatus::Restoring, "it is stopped for a reason");
-        fixture.finish(&assignment, TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 2.5, reached: None }, after(120));
+        fixture.finish(&assignment, TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 2.5, server_identity: None, reached: None }, after(120));
         let done = fixture.store.restore_get(asked.id).unwrap();
         assert_eq!((done.status, done.phase), (RestoreStatus::Completed, RestorePhase::Done));
         assert_eq!((done.undo_until, done.downtime_seconds), (Some(after(DAY)), Some(2.5)));
         assert_eq!(status(fixture, datastore.id), DatastoreStatus::Online);
+    }
+
+    fn f54_a_restored_server_is_known_by_its_new_identity(fixture) {
+        let datastore = fixture.datastore("shop");
+        let identity = || fixture.store.datastore_get(datastore.id, after(0)).unwrap().server_identity;
+        let first = identity();
+        assert!(first.is_some());
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let restored = |server_identity: Option<&str>| TaskResult::Restore {
+            undo_until: after(DAY),
+            downtime_seconds: 2.5,
+            server_identity: server_identity.map(str::to_owned),
+            reached: None,
+        };
+        fixture.restore(backup.id, after(100));
+        fixture.finish(&fixture.claim(after(101)), restored(None), after(120));
+        assert_eq!(identity(), first, "nobody knows better");
+        let asked = fixture.restore(backup.id, after(130));
+        fixture.finish(&fixture.claim(after(131)), restored(Some("renewed")), after(140));
+        assert_eq!(identity().as_deref(), Some("renewed"));
+        fixture.store.restore_undo_start(asked.id, after(150)).unwrap();
+        let undone = TaskResult::Undo { downtime_seconds: 1.0, server_identity: first.clone() };
+        fixture.finish(&fixture.claim(after(151)), undone, after(160));
+        assert_eq!(identity(), first);
     }
 
     fn a_failed_restore_leaves_the_old_data_and_says_so(fixture) {

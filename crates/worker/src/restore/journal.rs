@@ -60,6 +60,9 @@ pub struct Record {
     pub keep_until: DateTime<Utc>,
     /// How long the server was stopped, in seconds, once committed.
     pub downtime_seconds: f64,
+    /// Who the server is since then, once committed.
+    #[serde(default)]
+    pub server_identity: Option<String>,
     /// Where the replay of logs stopped, if there was one.
     #[serde(default)]
     pub reached: Option<ReachedStop>,
@@ -139,6 +142,7 @@ impl Journal {
                 began_at: Utc::now(),
                 keep_until,
                 downtime_seconds: 0.0,
+                server_identity: None,
                 reached: None,
             },
         };

@@ -43,6 +43,7 @@ impl Drop for DirectoryLock {
 pub struct Finished {
     pub keep_until: DateTime<Utc>,
     pub downtime_seconds: f64,
+    pub server_identity: Option<String>,
     pub reached: Option<ReachedStop>,
     pub journal: Journal,
 }
@@ -108,6 +109,7 @@ pub fn finished(data_directory: &Path, restore_id: Uuid, operation: Operation) -
     Ok(journal.filter(|journal| journal.record.step == Step::Committed).map(|journal| Finished {
         keep_until: journal.record.keep_until,
         downtime_seconds: journal.record.downtime_seconds,
+        server_identity: journal.record.server_identity.clone(),
         reached: journal.record.reached.clone(),
         journal,
     }))

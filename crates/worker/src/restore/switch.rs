@@ -29,6 +29,7 @@ pub struct SwitchRequest<'a> {
 /// A switch that succeeded.
 pub struct SwitchEnd {
     pub downtime_seconds: f64,
+    pub server_identity: Option<String>,
 }
 
 /// Switches the incoming data in.
@@ -63,13 +64,14 @@ pub async fn run_switch(request: SwitchRequest<'_>) -> Result<SwitchEnd, JobFail
         Ok(probe) => {
             let downtime_seconds = stopped_at.elapsed().as_secs_f64();
             journal.record.downtime_seconds = downtime_seconds;
+            journal.record.server_identity.clone_from(&probe.server_identity);
             journal.advance(Step::Committed)?;
             context.log.info(format!(
                 "The new data is in place ({}); the server was stopped for {}",
                 probe.summary,
                 domain::format::duration(downtime_seconds)
             ));
-            Ok(SwitchEnd { downtime_seconds })
+            Ok(SwitchEnd { downtime_seconds, server_identity: probe.server_identity })
         }
         Err(error) => {
             context.log.error(format!("{} Putting the old data back.", error.detail));
@@ -87,7 +89,11 @@ async fn start_and_wait(
 ) -> Result<Probe, JobError> {
     service::start(&datastore.service, server).await.map_err(|error| error.to_job_error())?;
     if datastore.service == Service::None {
-        return Ok(Probe { engine_version: String::new(), summary: "nobody told how to start it".to_owned() });
+        return Ok(Probe {
+            engine_version: String::new(),
+            summary: "nobody told how to start it".to_owned(),
+            server_identity: None,
+        });
     }
     let never = CancellationToken::new();
     let deadline = Instant::now() + START_LIMIT;
@@ -98,6 +104,7 @@ async fn start_and_wait(
             Err(error) if error.code() == ErrorCode::AuthenticationFailed => {
                 return Ok(Probe {
                     engine_version: String::new(),
+                    server_identity: None,
                     summary: "it refuses the registered password: the backup holds another one; edit the datastore"
                         .to_owned(),
                 });

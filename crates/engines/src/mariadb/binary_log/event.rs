@@ -1,23 +1,14 @@
-//! The header that every event of a binary log begins with, and the bodies of the few that tell where transactions lie.
+//! The bodies of the few events of MariaDB's that tell where transactions lie.
 //!
-//! Sources: MariaDB documentation, "2-Binlog Event Header", "GTID_EVENT", "GTID_LIST_EVENT", "QUERY_EVENT"; `sql/log_event.h`.
+//! Sources: MariaDB documentation, "GTID_EVENT", "GTID_LIST_EVENT", "QUERY_EVENT"; `sql/log_event.h`.
 
 use super::gtid::{Gtid, GtidState};
+use crate::my_family::binary_log::header::{u32_at, u64_at};
 
-/// The first bytes of a binary log file.
-pub(in crate::mariadb) const MAGIC: [u8; 4] = [0xfe, b'b', b'i', b'n'];
-pub(in crate::mariadb) const HEADER_BYTES: usize = 19;
-/// Where in a file the flags of its first event lie. The lowest bit tells that a server is writing the file; it is not part of
-/// the checksum.
-pub(in crate::mariadb) const IN_USE_OFFSET: u64 = 21;
-pub(in crate::mariadb) const IN_USE_FLAG: u8 = 1;
+pub(super) use crate::my_family::binary_log::header::{
+    FORMAT_DESCRIPTION, Header, QUERY, ROTATE, STOP, XA_PREPARE, XID,
+};
 
-pub(super) const QUERY: u8 = 2;
-pub(super) const STOP: u8 = 3;
-pub(super) const ROTATE: u8 = 4;
-pub(super) const FORMAT_DESCRIPTION: u8 = 15;
-pub(super) const XID: u8 = 16;
-pub(super) const XA_PREPARE: u8 = 38;
 pub(super) const BINLOG_CHECKPOINT: u8 = 161;
 pub(super) const GTID: u8 = 162;
 pub(super) const GTID_LIST: u8 = 163;
@@ -26,31 +17,6 @@ pub(super) const QUERY_COMPRESSED: u8 = 165;
 
 /// A transaction of one statement, which no `COMMIT` ends.
 const FLAG_STANDALONE: u8 = 1;
-
-/// The header of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    /// In seconds since 1970.
-    pub timestamp: u32,
-    pub kind: u8,
-    pub server: u32,
-    /// Of the whole event, in bytes.
-    pub size: u32,
-}
-
-impl Header {
-    /// Reads one; `None` where these bytes can't be one.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Self> {
-        let header = Self {
-            timestamp: u32_at(bytes, 0)?,
-            kind: *bytes.get(4)?,
-            server: u32_at(bytes, 5)?,
-            size: u32_at(bytes, 9)?,
-        };
-        let whole = usize::try_from(header.size).is_ok_and(|size| size >= HEADER_BYTES);
-        (whole && header.kind != 0).then_some(header)
-    }
-}
 
 /// What a transaction's first event tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,12 +61,4 @@ pub(super) fn ends_transaction(body: &[u8], checksum: usize) -> bool {
 pub(super) fn checksum_bytes(body: &[u8]) -> Option<usize> {
     let algorithm = *body.get(body.len().checked_sub(5)?)?;
     Some(if algorithm == 1 { 4 } else { 0 })
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
-    Some(u32::from_le_bytes(bytes.get(offset..offset.checked_add(4)?)?.try_into().ok()?))
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
-    Some(u64::from_le_bytes(bytes.get(offset..offset.checked_add(8)?)?.try_into().ok()?))
 }

@@ -1,14 +1,14 @@
 //! Walks over the events of one file, as far as it goes, and tells its transactions. It goes on where it stopped when the
 //! file has grown.
 
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::event::{self, GtidBody, HEADER_BYTES, Header, MAGIC};
+use super::event::{self, GtidBody, Header};
 use super::gtid::{Gtid, GtidState};
+use crate::my_family::binary_log::walk::{LogReader, damaged, events};
 
 /// A longer query event is no `COMMIT`, and is not read.
 const SHORT_QUERY_BYTES: usize = 4096;
@@ -45,74 +45,9 @@ struct Current {
 }
 
 impl Reader {
-    /// The offset behind the last whole event.
-    pub(in crate::mariadb) fn offset(&self) -> u64 {
-        self.offset
-    }
-
     /// The state that the file begins with; `None` until that was read.
     pub(in crate::mariadb) fn first_state(&self) -> Option<&GtidState> {
         self.first_state.as_ref()
-    }
-
-    /// Whether the server ended the file: it rotated or stopped.
-    pub(in crate::mariadb) fn is_ended(&self) -> bool {
-        self.is_ended
-    }
-
-    pub(in crate::mariadb) fn first_commit_at(&self) -> Option<DateTime<Utc>> {
-        self.first_commit_at
-    }
-
-    pub(in crate::mariadb) fn last_commit_at(&self) -> Option<DateTime<Utc>> {
-        self.last_commit_at
-    }
-
-    /// Goes on to the last whole event before `limit`, telling the transactions that end on the way.
-    ///
-    /// # Errors
-    /// When the file can't be read or is no binary log.
-    pub(in crate::mariadb) fn advance(
-        &mut self,
-        path: &Path,
-        limit: u64,
-        mut tell: impl FnMut(Transaction),
-    ) -> io::Result<()> {
-        let file = File::open(path)?;
-        let length = file.metadata()?.len().min(limit);
-        let mut input = BufReader::new(file);
-        if self.offset == 0 {
-            if length < 4 {
-                return Ok(());
-            }
-            let mut magic = [0; 4];
-            input.read_exact(&mut magic)?;
-            if magic != MAGIC {
-                return Err(damaged(0, "it does not begin as a binary log does"));
-            }
-            self.offset = 4;
-        }
-        input.seek(SeekFrom::Start(self.offset))?;
-        while !self.is_ended && length.saturating_sub(self.offset) >= 19 {
-            let mut bytes = [0; HEADER_BYTES];
-            input.read_exact(&mut bytes)?;
-            let header = Header::parse(&bytes).ok_or_else(|| damaged(self.offset, "no event begins there"))?;
-            let Some(end) = self.offset.checked_add(u64::from(header.size)).filter(|end| *end <= length) else {
-                return Ok(());
-            };
-            let size = usize::try_from(header.size).unwrap_or(usize::MAX) - HEADER_BYTES;
-            let body = if wanted(&header, size) {
-                let mut body = vec![0; size];
-                input.read_exact(&mut body)?;
-                body
-            } else {
-                input.seek_relative(i64::try_from(size).map_err(io::Error::other)?)?;
-                Vec::new()
-            };
-            self.take(&header, &body, end, &mut tell)?;
-            self.offset = end;
-        }
-        Ok(())
     }
 
     fn take(&mut self, header: &Header, body: &[u8], end: u64, tell: &mut impl FnMut(Transaction)) -> io::Result<()> {
@@ -164,6 +99,42 @@ impl Reader {
     }
 }
 
+impl LogReader for Reader {
+    type Transaction = Transaction;
+
+    fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    fn has_begun(&self) -> bool {
+        self.first_state.is_some()
+    }
+
+    fn is_ended(&self) -> bool {
+        self.is_ended
+    }
+
+    fn first_commit_at(&self) -> Option<DateTime<Utc>> {
+        self.first_commit_at
+    }
+
+    fn last_commit_at(&self) -> Option<DateTime<Utc>> {
+        self.last_commit_at
+    }
+
+    fn advance(&mut self, path: &Path, limit: u64, mut tell: impl FnMut(Transaction)) -> io::Result<()> {
+        if self.is_ended {
+            return Ok(());
+        }
+        self.offset = events(path, self.offset, limit, wanted, |event| {
+            self.offset = event.offset;
+            self.take(&event.header, event.body, event.end, &mut tell)?;
+            Ok(!self.is_ended)
+        })?;
+        Ok(())
+    }
+}
+
 fn wanted(header: &Header, size: usize) -> bool {
     match header.kind {
         event::FORMAT_DESCRIPTION | event::GTID_LIST | event::GTID => true,
@@ -172,15 +143,12 @@ fn wanted(header: &Header, size: usize) -> bool {
     }
 }
 
-fn damaged(offset: u64, what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("the binary log is damaged at {offset}: {what}"))
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::my_family::binary_log::header::{HEADER_BYTES, MAGIC};
 
     fn event(kind: u8, timestamp: u32, body: &[u8]) -> Vec<u8> {
         let size = u32::try_from(HEADER_BYTES + body.len()).expect("small");

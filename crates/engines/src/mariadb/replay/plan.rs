@@ -8,7 +8,9 @@ use domain::{ErrorCode, LogSegment, RecoveryStop};
 use super::Start;
 use super::stop::{Decision, Stop};
 use crate::EngineError;
-use crate::mariadb::binary_log::{Gtid, GtidState, LogFileName, Reader, Transaction, split_position};
+use crate::mariadb::binary_log::{Gtid, GtidState, LogFileName, Reader, Transaction};
+use crate::my_family::binary_log::LogReader;
+use crate::my_family::binary_log::walk::{gap, read_segment};
 
 /// What to replay.
 pub(super) struct Plan {
@@ -63,7 +65,7 @@ impl Plan {
             };
             number = number.saturating_add(1);
             let path = directory.join(name.as_str());
-            let (reader, transactions) = walk(segment, &path)?;
+            let (reader, transactions): (Reader, _) = read_segment(segment, &path)?;
             paths.push(path);
             plan.check_beginning(&reader, &name, is_first)?;
             let mut transactions = transactions.into_iter().peekable();
@@ -157,41 +159,4 @@ impl Plan {
         }
         Ok(self)
     }
-}
-
-/// Reads a segment's file as far as it is archived.
-fn walk(segment: &LogSegment, path: &Path) -> Result<(Reader, Vec<Transaction>), EngineError> {
-    let name = &segment.name;
-    let length = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(gap(&format!("{name} is missing"))),
-        Err(error) => return Err(EngineError::file("looking at a log file", path)(error)),
-    };
-    let (_, open_end) = split_position(segment.end);
-    let limit = if segment.closed { u64::MAX } else { open_end };
-    let archived = if segment.closed { segment.original_size_bytes() } else { open_end };
-    if length < archived {
-        return Err(not_whole(&format!("{name} has {length} bytes, {archived} were archived")));
-    }
-    let (mut reader, mut transactions) = (Reader::default(), Vec::new());
-    reader
-        .advance(path, limit, |transaction| transactions.push(transaction))
-        .map_err(|error| not_whole(&format!("{name} can't be read: {error}")))?;
-    if !segment.closed && reader.offset() != open_end {
-        return Err(not_whole(&format!(
-            "the last whole event of {name} ends at {}, not at {open_end}",
-            reader.offset()
-        )));
-    }
-    Ok((reader, transactions))
-}
-
-/// F-60
-fn gap(what: &str) -> EngineError {
-    EngineError::known(ErrorCode::LogGap, format!("The archived binary log has a gap: {what}."))
-}
-
-/// F-66
-fn not_whole(what: &str) -> EngineError {
-    EngineError::known(ErrorCode::PitrTargetNotReached, format!("The archived binary log is damaged: {what}."))
 }

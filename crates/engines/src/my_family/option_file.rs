@@ -1,6 +1,6 @@
-//! MariaDB's option files, in which its tools take a password. // F-80
+//! The option files in which the tools of both take a password. // F-80
 //!
-//! Rules of `mysys/my_default.c`: a comment begins at a `#` outside quotes; a value in double quotes loses them; inside, a
+//! Rules of `mysys/my_default.c` (MariaDB) and `mysys/my_default.cc` (MySQL): a comment begins at a `#` outside quotes; a value in double quotes loses them; inside, a
 //! backslash begins an escape sequence. What is written here reads back as the same bytes.
 
 use domain::Secret;
@@ -8,7 +8,7 @@ use process::SecretFile;
 use secrecy::SecretString;
 
 /// An option file that holds the password for every client program, and nothing where there is none.
-pub(super) fn client_options(password: Option<&Secret>) -> SecretFile {
+pub(crate) fn client_options(password: Option<&Secret>) -> SecretFile {
     let mut content = String::from("[client]\n");
     if let Some(password) = password {
         content.push_str("password=");

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// A file of the binary log: `base.000123`. The number has at least six digits and may have more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::mariadb) struct LogFileName {
+pub(crate) struct LogFileName {
     text: String,
     number: u32,
 }
@@ -12,7 +12,7 @@ pub(in crate::mariadb) struct LogFileName {
 impl LogFileName {
     /// Takes a name as a server tells it. It becomes a path and an argument, so none that leaves its directory or begins like
     /// an option is taken. // F-82
-    pub(in crate::mariadb) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (base, digits) = text.rsplit_once('.')?;
         let harmless = !base.is_empty() && !text.starts_with(['.', '-']) && !text.contains(['/', '\\', '\0', '\n']);
         let is_number = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -20,16 +20,16 @@ impl LogFileName {
         (harmless && is_number).then(|| Self { text: text.to_owned(), number })
     }
 
-    pub(in crate::mariadb) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    pub(in crate::mariadb) fn number(&self) -> u32 {
+    pub(crate) fn number(&self) -> u32 {
         self.number
     }
 
     /// The name of another file of the same log.
-    pub(in crate::mariadb) fn with_number(&self, number: u32) -> Self {
+    pub(crate) fn with_number(&self, number: u32) -> Self {
         let base = self.text.rsplit_once('.').map_or(self.text.as_str(), |(base, _)| base);
         Self { text: format!("{base}.{number:06}"), number }
     }
@@ -43,17 +43,17 @@ impl fmt::Display for LogFileName {
 
 /// A place in a log as one number: the file's number times 2^32 plus the offset (see [`domain::LogPoint`]). A server begins a
 /// new file at `max_binlog_size`, at most 1 GiB, and only a single larger transaction makes a file longer.
-pub(in crate::mariadb) fn position_of(number: u32, offset: u64) -> u64 {
+pub(crate) fn position_of(number: u32, offset: u64) -> u64 {
     (u64::from(number) << 32) | offset.min(u64::from(u32::MAX))
 }
 
 /// The file's number and the offset in it.
-pub(in crate::mariadb) fn split_position(position: u64) -> (u32, u64) {
+pub(crate) fn split_position(position: u64) -> (u32, u64) {
     (u32::try_from(position >> 32).unwrap_or(u32::MAX), position & u64::from(u32::MAX))
 }
 
 /// The name of a server's line of log: its `server_uid`, which is base64 text, in letters, digits, `_` and `-`.
-pub(in crate::mariadb) fn stream_of(server_uid: &str) -> String {
+pub(crate) fn stream_of(server_uid: &str) -> String {
     let character = |character: char| match character {
         '+' => Some('-'),
         '/' => Some('_'),

@@ -10,8 +10,8 @@ use domain::LogSegment;
 
 use super::begin::conflict;
 use crate::EngineError;
-use crate::mariadb::binary_log::event::{IN_USE_FLAG, IN_USE_OFFSET};
-use crate::mariadb::binary_log::{LogFileName, Reader, split_position};
+use crate::my_family::binary_log::header::{IN_USE_FLAG, IN_USE_OFFSET};
+use crate::my_family::binary_log::{LogFileName, LogReader, split_position};
 
 /// What is known of an archived file.
 pub(super) struct Checked {
@@ -62,7 +62,7 @@ impl Checked {
     ///
     /// # Errors
     /// `log_conflict` when it is another log.
-    pub(super) fn passes(&self, path: &Path, arrived: &Reader, is_whole: bool) -> Result<bool, EngineError> {
+    pub(super) fn passes<R: LogReader>(&self, path: &Path, arrived: &R, is_whole: bool) -> Result<bool, EngineError> {
         let other = || conflict(&format!("{} is not the file of that name that was archived.", self.name));
         let failed = |source| EngineError::file("comparing a log file with what was archived", path)(source);
         if let Some(reference) = &self.reference
@@ -73,7 +73,7 @@ impl Checked {
         if arrived.offset() < self.archived_bytes {
             return if is_whole { Err(other()) } else { Ok(false) };
         }
-        let mut archived = Reader::default();
+        let mut archived = R::default();
         archived.advance(path, self.archived_bytes, |_| ()).map_err(failed)?;
         let same = archived.offset() == self.archived_bytes && archived.first_commit_at() == self.first_commit_at;
         // The length of a closed one is not always known.

@@ -6,43 +6,42 @@
 use domain::Secret;
 use process::SecretFile;
 
-use crate::mariadb::option_file::client_options;
+use crate::my_family::option_file::client_options;
 
 /// An account that exists while a log is replayed.
-pub(super) struct Account {
+pub(crate) struct Account {
     name: String,
     password: Secret,
 }
 
 impl Account {
-    pub(super) fn invent() -> Self {
+    pub(crate) fn invent() -> Self {
         let number = || uuid::Uuid::new_v4().simple().to_string();
-        Self { name: format!("holdfast_{}", number()), password: Secret::new(format!("Aa1!{}", number())) }
+        // MySQL's names have 32 characters at most.
+        let name = format!("holdfast_{}", number()).chars().take(32).collect();
+        Self { name, password: Secret::new(format!("Aa1!{}", number())) }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
     /// The option file to log in with.
-    pub(super) fn options(&self) -> SecretFile {
+    pub(crate) fn options(&self) -> SecretFile {
         client_options(Some(&self.password))
     }
 
-    /// For `--init-file`: a statement in a line. It may hand on every role that there is, as statements of the log do.
-    pub(super) fn creation(&self) -> String {
+    /// For `--init-file`: a statement in a line.
+    pub(crate) fn creation(&self) -> String {
         let (name, password) = (&self.name, self.password.expose());
         format!(
             "SET SESSION sql_log_bin = 0;\n\
              CREATE USER '{name}'@'localhost' IDENTIFIED BY '{password}';\n\
-             GRANT ALL PRIVILEGES ON *.* TO '{name}'@'localhost' WITH GRANT OPTION;\n\
-             INSERT INTO mysql.roles_mapping SELECT 'localhost', '{name}', User, 'Y' FROM mysql.global_priv \
-             WHERE Host = '' AND JSON_CONTAINS(Priv, 'true', '$.is_role');\n\
-             FLUSH LOCAL PRIVILEGES;\n"
+             GRANT ALL PRIVILEGES ON *.* TO '{name}'@'localhost' WITH GRANT OPTION;\n"
         )
     }
 
-    pub(super) fn removal(&self) -> String {
+    pub(crate) fn removal(&self) -> String {
         format!("DROP USER '{}'@'localhost';", self.name)
     }
 }

@@ -1,21 +1,18 @@
-//! `mariadb-binlog | mariadb`: the log's statements, in one session that stops at its first error.
+//! `mariadb-binlog | mariadb`, `mysqlbinlog | mysql`: the log's statements, in one session that stops at its first error.
 
-use std::ffi::OsString;
-use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::{ErrorCode, LogLevel};
-use process::{Child, Command, ProcessError};
+use process::{Command, ProcessError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::account::Account;
-use super::plan::Plan;
+use super::replay_account::Account;
 use crate::logs::LogReplay;
-use crate::mariadb::STALL_LIMIT;
-use crate::mariadb::binary_log::GtidState;
-use crate::mariadb::private_server::PrivateServer;
 use crate::{EngineError, Staging};
 
+/// How long the session may take nothing. // F-03
+const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 /// Begins the line that the session ends with.
 const COMPLETION_MARK: &str = "holdfast-replayed";
 const COPY_BYTES: usize = 256 << 10;
@@ -24,35 +21,55 @@ const KEPT_BYTES: usize = 64 << 10;
 /// What an event may be long, in both tools and the server.
 const PACKET_OPTION: &str = "--max-allowed-packet=1G";
 
-/// Replays, and tells what the server holds afterwards.
+/// What to run.
+pub(crate) struct Pipe<'a> {
+    /// Makes statements of the log.
+    pub reader: Command,
+    /// Takes them.
+    pub session: Command,
+    /// Comes before the log.
+    pub preface: &'a str,
+    /// Tells the state that the server holds: the fields of a `SELECT`.
+    pub state: &'a str,
+    pub account: &'a Account,
+}
+
+/// Replays, and gives what the server told of its state afterwards.
 ///
 /// # Errors
 /// `pitr_target_not_reached` unless both programs exited with 0 and the session came to its end. // F-02
-pub(super) async fn run(
-    staging: &Staging,
-    replay: &LogReplay,
-    plan: &Plan,
-    server: &PrivateServer,
-    account: &Account,
-) -> Result<GtidState, EngineError> {
-    let mut reader = reading(staging, plan)?;
-    let mut session = session(staging, server, account)?;
+pub(crate) async fn run(staging: &Staging, replay: &LogReplay, pipe: Pipe<'_>) -> Result<String, EngineError> {
+    let Pipe { reader, session, preface, state, account } = pipe;
+    let (reading, taking) = (Arc::clone(&staging.log), Arc::clone(&staging.log));
+    let mut reader = reader
+        .run_as(staging.owner)
+        .stdout_piped()
+        .on_line(move |_, line| reading(LogLevel::Tool, line))
+        .spawn()
+        .map_err(|source| EngineError::process("reading the binary log", source))?;
+    let mut session = session
+        .args(["--batch", "--skip-column-names", "--binary-mode", PACKET_OPTION])
+        .stdin_piped()
+        .stdout_piped()
+        .stall_limit(STALL_LIMIT)
+        .on_line(move |_, line| taking(LogLevel::Tool, line))
+        .spawn()
+        .map_err(|source| EngineError::process("replaying the binary log", source))?;
     let (Some(output), Some(input), Some(answers)) =
         (reader.stdout.take(), session.stdin.take(), session.stdout.take())
     else {
         return Err(EngineError::known(ErrorCode::Internal, "A pipe is missing."));
     };
-    let before = &plan.before;
     let feed = async {
         let (mut output, mut input) = (output, input);
-        input.write_all(format!("SET GLOBAL gtid_binlog_state = '{before}';\n").as_bytes()).await.map_err(drop)?;
+        input.write_all(preface.as_bytes()).await.map_err(drop)?;
         copy(&mut output, &mut input, replay).await?;
         drop(output);
         // Only a log that was read to its end is followed by the mark.
         let exit = reader.wait(&staging.cancel).await;
-        let exit = exit.and_then(|exit| exit.success_or_error("mariadb-binlog"));
+        let exit = exit.and_then(|exit| exit.success_or_error("the log's reader"));
         if exit.is_ok() {
-            input.write_all(ending(account).as_bytes()).await.map_err(drop)?;
+            input.write_all(ending(account, state).as_bytes()).await.map_err(drop)?;
         }
         drop(input);
         Ok::<_, ()>(exit)
@@ -62,7 +79,7 @@ pub(super) async fn run(
     if fed.is_err() {
         reader.kill().await;
     }
-    let exit = session.wait(&staging.cancel).await.and_then(|exit| exit.success_or_error("mariadb"));
+    let exit = session.wait(&staging.cancel).await.and_then(|exit| exit.success_or_error("the session"));
     if staging.cancel.is_cancelled() {
         return Err(EngineError::Cancelled);
     }
@@ -71,47 +88,8 @@ pub(super) async fn run(
         Ok(exit) => drop(exit.map_err(|error| failure("the log can't be read", error))?),
         Err(()) => return Err(not_reached("the session ended before the log did")),
     }
-    let state = answered.lines().rev().find_map(|line| line.strip_prefix(COMPLETION_MARK)?.strip_prefix('\t'));
-    state
-        .and_then(|state| GtidState::parse(state).ok())
-        .ok_or_else(|| not_reached("the session did not come to its end"))
-}
-
-/// The log as statements.
-fn reading(staging: &Staging, plan: &Plan) -> Result<Child, EngineError> {
-    let log = Arc::clone(&staging.log);
-    let length = plan.files.last().and_then(|path| std::fs::metadata(path).ok()).map_or(0, |metadata| metadata.len());
-    Command::new("mariadb-binlog")
-        .run_as(staging.owner)
-        .args(["--no-defaults", "--verify-binlog-checksum"])
-        .arg(format!("--start-position={}", plan.start))
-        .args((plan.end < length).then(|| format!("--stop-position={}", plan.end)))
-        .arg("--")
-        .args(plan.files.iter())
-        .stdout_piped()
-        .on_line(move |_, line| log(LogLevel::Tool, line))
-        .spawn()
-        .map_err(|source| EngineError::process("reading the binary log", source))
-}
-
-fn session(staging: &Staging, server: &PrivateServer, account: &Account) -> Result<Child, EngineError> {
-    let with_path = |option: &str, path: &Path| {
-        let mut argument = OsString::from(option);
-        argument.push(path);
-        argument
-    };
-    let log = Arc::clone(&staging.log);
-    Command::new("mariadb")
-        .arg_secret_file("--defaults-file=", account.options())
-        .args(["--protocol=socket", "--batch", "--skip-column-names", "--binary-mode", PACKET_OPTION])
-        .arg(with_path("--socket=", &server.socket()))
-        .arg(format!("--user={}", account.name()))
-        .stdin_piped()
-        .stdout_piped()
-        .stall_limit(STALL_LIMIT)
-        .on_line(move |_, line| log(LogLevel::Tool, line))
-        .spawn()
-        .map_err(|source| EngineError::process("replaying the binary log", source))
+    let told = answered.lines().rev().find_map(|line| line.strip_prefix(COMPLETION_MARK)?.strip_prefix('\t'));
+    told.map(str::to_owned).ok_or_else(|| not_reached("the session did not come to its end"))
 }
 
 async fn copy(from: &mut process::ChildStdout, to: &mut process::ChildStdin, replay: &LogReplay) -> Result<(), ()> {
@@ -127,10 +105,10 @@ async fn copy(from: &mut process::ChildStdout, to: &mut process::ChildStdin, rep
 }
 
 /// Tells what the server holds, and takes the session's account away again.
-fn ending(account: &Account) -> String {
+fn ending(account: &Account, state: &str) -> String {
     format!(
         "\nDELIMITER ;\nROLLBACK;\nSET NAMES utf8mb4;\nSET SESSION sql_mode = '';\n\
-         SELECT '{COMPLETION_MARK}', @@GLOBAL.gtid_binlog_state;\n\
+         SELECT '{COMPLETION_MARK}', {state};\n\
          SET SESSION sql_log_bin = 0;\n{}\n",
         account.removal()
     )
@@ -156,6 +134,6 @@ fn failure(what: &str, error: ProcessError) -> EngineError {
 }
 
 /// F-66
-fn not_reached(what: &str) -> EngineError {
+pub(crate) fn not_reached(what: &str) -> EngineError {
     EngineError::known(ErrorCode::PitrTargetNotReached, format!("The replay did not reach its stop: {what}."))
 }

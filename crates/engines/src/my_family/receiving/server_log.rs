@@ -1,14 +1,10 @@
 //! What a server says of its binary log.
 
 use domain::ErrorCode;
-use domain::assignment::DatastoreAccess;
-use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
-use crate::mariadb::binary_log::LogFileName;
-use crate::mariadb::client::{Row, query};
-use crate::mariadb::facts::ServerFacts;
-use crate::mariadb::preflight;
+use crate::my_family::binary_log::LogFileName;
+use crate::my_family::client::Row;
 
 /// Settings that decide how well the log can be archived and replayed.
 const SETTINGS: &str = "'binlog_expire_logs_seconds', 'expire_logs_days', 'sync_binlog', 'binlog_format'";
@@ -16,52 +12,50 @@ const SETTINGS: &str = "'binlog_expire_logs_seconds', 'expire_logs_days', 'sync_
 const SHORTEST_KEEPING_SECONDS: f64 = 3600.0;
 
 /// The files that the server has, the oldest first, with their sizes in bytes.
-pub(super) struct ServerLog {
+pub(crate) struct ServerLog {
     pub files: Vec<(LogFileName, u64)>,
 }
 
 impl ServerLog {
-    /// Asks for them.
-    ///
-    /// # Errors
-    /// `server_setting_missing` when it writes none, `missing_privilege` with the statement that mends.
-    pub(super) async fn ask(
-        datastore: &DatastoreAccess,
-        facts: &ServerFacts,
-        cancel: &CancellationToken,
-    ) -> Result<Self, EngineError> {
-        if let Some(problem) = preflight::against_logs(datastore, facts, cancel).await.into_iter().next() {
-            return Err(problem.into_error());
-        }
-        Ok(Self { files: sizes(&query(datastore, "SHOW BINARY LOGS", cancel).await?) })
+    /// From the rows of `SHOW BINARY LOGS`.
+    pub(crate) fn of(rows: &[Row]) -> Self {
+        Self { files: sizes(rows) }
     }
 }
 
 /// Where a server's log ends now.
-pub(super) struct End {
+pub(crate) struct End {
     pub file: LogFileName,
     pub offset: u64,
     pub sizes: Vec<(LogFileName, u64)>,
     pub warnings: Vec<String>,
 }
 
-/// Asks where the log ends.
-///
-/// # Errors
-/// As [`query`]; `server_setting_missing` when there is none.
-pub(super) async fn end(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<End, EngineError> {
-    let sql =
-        format!("SHOW MASTER STATUS; SHOW BINARY LOGS; SHOW GLOBAL VARIABLES WHERE Variable_name IN ({SETTINGS})");
-    let mut rows = query(datastore, &sql, cancel).await?.into_iter();
-    let place = rows.next().and_then(|row| match row.as_slice() {
-        [file, offset, ..] => Some((LogFileName::parse(file)?, offset.parse().ok()?)),
-        _ => None,
-    });
-    let Some((file, offset)) = place else {
-        return Err(EngineError::known(ErrorCode::ServerSettingMissing, "The server writes no binary log any more."));
-    };
-    let rows: Vec<Row> = rows.collect();
-    Ok(End { file, offset, sizes: sizes(&rows), warnings: warnings(&rows) })
+impl End {
+    /// The statements that ask for it; `status` is the one that tells where the log ends.
+    pub(crate) fn question(status: &str) -> String {
+        format!("{status}; SHOW BINARY LOGS; SHOW GLOBAL VARIABLES WHERE Variable_name IN ({SETTINGS})")
+    }
+
+    /// Of the answer.
+    ///
+    /// # Errors
+    /// `server_setting_missing` when there is no log.
+    pub(crate) fn of(rows: Vec<Row>) -> Result<Self, EngineError> {
+        let mut rows = rows.into_iter();
+        let place = rows.next().and_then(|row| match row.as_slice() {
+            [file, offset, ..] => Some((LogFileName::parse(file)?, offset.parse().ok()?)),
+            _ => None,
+        });
+        let Some((file, offset)) = place else {
+            return Err(EngineError::known(
+                ErrorCode::ServerSettingMissing,
+                "The server writes no binary log any more.",
+            ));
+        };
+        let rows: Vec<Row> = rows.collect();
+        Ok(Self { file, offset, sizes: sizes(&rows), warnings: warnings(&rows) })
+    }
 }
 
 fn sizes(rows: &[Row]) -> Vec<(LogFileName, u64)> {
@@ -81,7 +75,7 @@ fn warnings(rows: &[Row]) -> Vec<String> {
     if seconds.is_some_and(|seconds| seconds > 0.0 && seconds < SHORTEST_KEEPING_SECONDS) {
         warnings.push(
             "The server removes its binary logs in less than an hour: after a short outage they can't be archived any more. \
-             SET GLOBAL expire_logs_days = 3; and the same in its configuration."
+             SET GLOBAL binlog_expire_logs_seconds = 259200; and the same in its configuration."
                 .to_owned(),
         );
     }

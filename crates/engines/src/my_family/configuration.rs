@@ -1,6 +1,6 @@
 //! Configuration that people keep inside the data directory: option files, certificates, keys, and the packager's marks.
 //!
-//! `mariadb-backup` copies none of them into a backup, so the live server's are kept whichever were asked for.
+//! Physical backups hold none of them, so the live server's are kept whichever were asked for.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,22 +9,23 @@ use std::path::Path;
 
 use domain::LogLevel;
 
-use super::preparation::blocking;
+use super::blocking;
 use crate::{ConfigurationSource, EngineError, Staging};
 
 const EXTENSIONS: [&str; 8] = ["cnf", "pem", "key", "crt", "cer", "der", "enc", "flag"];
+/// MySQL's file with the server's identity: new data gets a new one.
+const IDENTITY: &str = "auto.cnf";
 
 fn is_configuration(name: &str) -> bool {
-    name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
+    name != IDENTITY && name.rsplit_once('.').is_some_and(|(_, extension)| EXTENSIONS.contains(&extension))
 }
 
 /// Copies the live server's configuration files into the staged directory, with their owners and modes.
-pub(super) async fn place(staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
+pub(crate) async fn place(staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
     if source == ConfigurationSource::Backup {
-        (staging.log)(
-            LogLevel::Info,
-            "Backups by mariabackup hold no configuration files; those of the live server are kept",
-        );
+        let method = staging.manifest.method;
+        let note = format!("Backups by {method} hold no configuration files; those of the live server are kept");
+        (staging.log)(LogLevel::Info, &note);
     }
     let (live, staged) = (staging.live_directory.clone(), staging.directory.clone());
     blocking(move || copy(&live, &staged)).await
@@ -63,7 +64,7 @@ mod tests {
     #[test]
     fn configuration_is_kept_and_data_is_not() {
         let (live, staged) = (tempfile::tempdir().expect("live"), tempfile::tempdir().expect("staged"));
-        for name in ["my.cnf", "server-key.pem", "debian-10.11.flag", "ibdata1", "binlog.000001", "auto"] {
+        for name in ["my.cnf", "server-key.pem", "debian-10.11.flag", "ibdata1", "binlog.000001", "auto", "auto.cnf"] {
             fs::write(live.path().join(name), "live").expect("write");
         }
         fs::set_permissions(live.path().join("server-key.pem"), fs::Permissions::from_mode(0o600)).expect("mode");

@@ -4,7 +4,7 @@ use domain::{ErrorCode, LogSegment};
 
 use super::server_log::ServerLog;
 use crate::EngineError;
-use crate::mariadb::binary_log::LogFileName;
+use crate::my_family::binary_log::LogFileName;
 
 /// Where receiving begins.
 #[derive(Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Beginning {
         let Some(last) = LogFileName::parse(&segment.name) else {
             return Err(EngineError::known(
                 ErrorCode::LogConflict,
-                format!("{:?} is archived, which is no binary log file of MariaDB's.", segment.name),
+                format!("{:?} is archived, which is no binary log file.", segment.name),
             ));
         };
         if newest.number() < last.number() {

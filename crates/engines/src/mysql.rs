@@ -1,0 +1,111 @@
+//! MySQL: physical full backups by the server's own clone plugin, restored as a whole data directory.
+//!
+//! The server copies its own files into a directory beside its data directory (`CLONE LOCAL DATA DIRECTORY`), which is streamed as
+//! tar and removed: so a worker must run on the server's machine, as root or as the files' owner. The plugin copies InnoDB's
+//! tables alone, and tables of other engines come out of it empty: a server that has such is not backed up.
+//!
+//! A restored server gets a new identity, as a new replica would: the GTIDs of what it writes are none of those that the replaced
+//! data gave out after the backup. Its binary log begins anew inside the data directory. What follows a backup is archived from the
+//! binary log, as a replica receives it, and replayed on a private server before the data is switched in.
+//!
+//! Programs of MySQL's own are needed: MariaDB's have the same names on some machines.
+
+mod backup;
+mod binary_log;
+mod client;
+mod clone;
+mod facts;
+mod inspection;
+mod layout;
+mod log_scan;
+mod preflight;
+mod private_server;
+mod programs;
+mod receiving;
+mod replay;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use domain::assignment::DatastoreAccess;
+use domain::log_archive::LogScan;
+use domain::{Engine, ErrorCode, Inspection};
+use tokio_util::sync::CancellationToken;
+
+use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
+use crate::my_family::configuration;
+use crate::unpack_tar::TarUnpack;
+use crate::{
+    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
+};
+
+/// The one stream of a backup.
+const STREAM: StreamSpec = StreamSpec { name: "base", extension: "tar" };
+
+/// The path of a program of MySQL's, where there is one. MariaDB's of the same name are none.
+pub async fn find_program(name: &str) -> Option<std::path::PathBuf> {
+    programs::find(name).await.ok()
+}
+
+/// MySQL.
+pub(crate) struct Mysql;
+
+#[async_trait]
+impl Driver for Mysql {
+    fn engine(&self) -> Engine {
+        Engine::Mysql
+    }
+
+    async fn inspect(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+        inspection::inspect(datastore, cancel).await
+    }
+
+    async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
+        backup::start(request).await
+    }
+
+    fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError> {
+        layout::check_data_directory(directory)
+    }
+
+    async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
+        if stream != STREAM.name {
+            let detail = format!("A backup of MySQL has no stream {stream:?}.");
+            return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
+        }
+        Ok(Box::new(TarUnpack::start(staging)?))
+    }
+
+    async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {
+        layout::prepare(staging).await
+    }
+
+    async fn probe_staged(&self, staging: &Staging) -> Result<Probe, EngineError> {
+        private_server::probe(staging).await
+    }
+
+    async fn place_configuration(&self, staging: &Staging, source: ConfigurationSource) -> Result<(), EngineError> {
+        configuration::place(staging, source).await
+    }
+
+    async fn receive_logs(&self, request: LogRequest) -> Result<Box<dyn LogReceiver>, EngineError> {
+        receiving::start(request).await
+    }
+
+    async fn replay(&self, staging: &Staging, replay: &LogReplay) -> Result<Reached, EngineError> {
+        replay::replay(staging, replay).await
+    }
+
+    async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
+        log_scan::scan(request).await
+    }
+
+    async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {
+        let facts = facts::ServerFacts::ask(datastore, cancel).await?;
+        Ok(Probe {
+            engine_version: facts.version().to_owned(),
+            server_identity: facts.identity(),
+            summary: format!("MySQL {} answers and lets {} in", facts.version(), facts.account),
+        })
+    }
+}

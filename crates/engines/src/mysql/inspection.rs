@@ -1,0 +1,100 @@
+//! Finds out what a server is and all that is missing, before the first backup needs it. // F-56
+
+use std::path::PathBuf;
+
+use domain::assignment::DatastoreAccess;
+use domain::{DatastoreStatus, ErrorCode, Inspection, Method, Service};
+use process::find_program;
+use tokio_util::sync::CancellationToken;
+
+use super::client::CLIENT;
+use super::facts::ServerFacts;
+use super::layout::{self, Contents};
+use super::{preflight, programs};
+use crate::EngineError;
+use crate::my_family::account::literal;
+use crate::my_family::blocking;
+use crate::private_directory;
+use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
+
+/// Looks at a server. Never fails: what is wrong is in the findings.
+pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
+    let user = datastore.username.as_deref().unwrap_or("holdfast");
+    let set_password = format!("ALTER USER {}@'…' IDENTIFIED BY '…';", literal(user));
+    if let Err(problem) = programs::find(CLIENT).await {
+        return offline(problem, datastore, &set_password);
+    }
+    match ServerFacts::ask(datastore, cancel).await {
+        Ok(facts) => look(datastore, facts, cancel).await,
+        Err(error) => offline(Problem::of_error(&error), datastore, &set_password),
+    }
+}
+
+async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &CancellationToken) -> Inspection {
+    let version = facts.version().to_owned();
+    let mut findings = vec![fine("connected", format!("MySQL {version} lets {} in.", facts.account))];
+    let directory = preflight::local_data_directory(datastore, &facts);
+    let contents = match &directory {
+        Ok(directory) => walk(directory.clone()).await.ok(),
+        Err(_) => None,
+    };
+    let inaccessible = directory.as_ref().err().map(Problem::of_error);
+
+    let mut against_backups = Vec::new();
+    against_backups.extend(preflight::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
+    match preflight::check_plugin(datastore, &facts, cancel).await {
+        Ok(()) => against_backups.extend(preflight::check_privileges(datastore, &facts, cancel).await.err()),
+        // Without the plugin its tables are not there to be granted.
+        Err(problem) => against_backups.push(problem),
+    }
+    against_backups.extend(inaccessible.clone());
+    against_backups.extend(contents.as_ref().and_then(|contents| preflight::check_tables(contents).err()));
+    if find_program("tar", &[]).is_none() {
+        against_backups.push(Problem::missing_tool("tar"));
+    }
+    let against_restores = against_restores(datastore, &facts, inaccessible).await;
+
+    let mut capabilities =
+        judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::Unknown, &mut findings);
+    judge_logs(&mut capabilities, preflight::against_logs(datastore, &facts, cancel).await, &mut findings);
+    Inspection {
+        status: DatastoreStatus::Online,
+        engine_version: Some(version),
+        data_directory: Some(facts.data_directory().display().to_string()),
+        server_identity: facts.identity(),
+        data_size_bytes: contents.map(|contents| contents.backup_bytes),
+        capabilities,
+        findings,
+        refusal: None,
+    }
+}
+
+async fn walk(directory: PathBuf) -> Result<Contents, EngineError> {
+    blocking(move || {
+        // A clone that a killed worker left is in nobody's way but the disk's. // I5
+        directory.parent().into_iter().for_each(private_directory::sweep);
+        layout::contents(&directory).map_err(EngineError::file("looking through the data directory", &directory))
+    })
+    .await
+}
+
+/// All that keeps the data directory from being replaced; the first is the reason shown.
+async fn against_restores(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    inaccessible: Option<Problem>,
+) -> Vec<Problem> {
+    let mut problems = Vec::from_iter(inaccessible);
+    if let Some(reason) = facts.data_elsewhere() {
+        problems.push(Problem::new(
+            ErrorCode::ServerSettingMissing,
+            format!("{reason} A restore in place replaces that directory alone."),
+        ));
+    }
+    problems.extend(facts.log_that_stays().map(|reason| Problem::new(ErrorCode::ServerSettingMissing, reason)));
+    problems.extend(programs::find("mysqld").await.err());
+    if datastore.service == Service::None {
+        problems.push(Problem::no_service());
+    }
+    problems
+}
