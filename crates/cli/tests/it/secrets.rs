@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use domain::{DatastoreCreate, Secret, StorageConfig, StorageCreate, StoragePatch};
+use serde_json::json;
 
 use crate::plane::{Plane, Process, files_below};
 use crate::servers;
@@ -18,6 +19,8 @@ const PASSWORD: &str = "d$(x)";
 const S3_SECRET: &str = "canary-s3-secret-5Jt";
 const NEW_S3_SECRET: &str = "canary-s3-secret-9Kw";
 const DRAFT_PASSWORD: &str = "canary-draft-password-2Qx";
+const USER_PASSWORD: &str = "canary-user-password-8Vp";
+const WRONG_PASSWORD: &str = "canary-wrong-password-3Lm";
 /// Stands in the log and the answers: what shows that the search finds what is there.
 const VISIBLE: &str = "canary-visible-name-7Ry";
 
@@ -38,6 +41,12 @@ impl Planted {
             ("the master key", key.clone(), vec![file("master.key")]),
             ("the master key in digits", hex(&key), vec![]),
         ])
+    }
+
+    /// One that Holdfast has made, which nothing may hold from now on.
+    fn add(&mut self, name: &'static str, secret: &str) {
+        assert!(secret.len() >= 16, "{name}: {secret:?} is found by chance");
+        self.0.push((name, secret.into(), vec![]));
     }
 
     /// Which of them the bytes hold.
@@ -105,18 +114,63 @@ impl Watcher {
     }
 }
 
+/// Claims the service, and has every secret made that people and programs get. Gives an API token.
+async fn claim(plane: &Plane, planted: &mut Planted) -> String {
+    let http = reqwest::Client::new();
+    let post = async |path: &str, cookie: &str, body: serde_json::Value| {
+        let request = http.post(format!("{}/api/v1/{path}", plane.client.base())).header("x-holdfast-request", "1");
+        let answer = request.header("cookie", cookie).json(&body).send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        let cookie = answer.headers().get("set-cookie").map(|cookie| cookie.to_str().expect("text").to_owned());
+        (status, cookie.unwrap_or_default(), answer.json::<serde_json::Value>().await.unwrap_or_default())
+    };
+    let text = |answer: &serde_json::Value, field: &str| answer[field].as_str().expect("text").to_owned();
+    let user = json!({"username": "canary", "grants": [{"role": "administrator"}]});
+    let (status, _, made) = post("users", "", user).await;
+    assert_eq!(status, 201, "{made}");
+    let link = text(&made, "setup_link_token");
+    planted.add("a one-time link", &link);
+    planted.add("a user's password", USER_PASSWORD);
+    planted.add("a wrong password", WRONG_PASSWORD);
+    let (status, cookie, me) = post("auth/setup", "", json!({"token": link, "password": USER_PASSWORD})).await;
+    assert_eq!(status, 200, "{me}");
+    let cookie = cookie.split(';').next().expect("a cookie").to_owned();
+    planted.add("a session", cookie.split_once('=').expect("a value").1);
+    let (status, _, _) = post("auth/login", "", json!({"username": "canary", "password": WRONG_PASSWORD})).await;
+    assert_eq!(status, 401);
+    let (status, _, factor) = post("auth/two-factor", &cookie, json!({})).await;
+    assert_eq!(status, 200, "{factor}");
+    planted.add("the secret of a second factor", &text(&factor, "secret"));
+    let (status, _, made) = post("tokens", &cookie, json!({"name": "canary", "role": "administrator"})).await;
+    assert_eq!(status, 201, "{made}");
+    let token = text(&made, "secret");
+    planted.add("an API token", &token);
+    token
+}
+
 /// Everything that the API answers with `GET`, for each thing that there is.
-async fn all_answers(plane: &Plane) -> Vec<u8> {
+async fn all_answers(plane: &Plane, token: &str) -> Vec<u8> {
     let http = reqwest::Client::new();
     let base = plane.client.base();
     let get = async |path: &str| {
-        let answer = http.get(format!("{base}{path}")).send().await.expect("an answer");
+        let answer = http.get(format!("{base}{path}")).bearer_auth(token).send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{path} answers {}", answer.status());
         answer.bytes().await.expect("a body").to_vec()
     };
     let mut answers = Vec::new();
-    let mut paths = ["datastores", "storages", "jobs", "workers", "audit-events", "audit-events/export?format=csv"]
-        .map(|name| format!("/api/v1/{name}"))
-        .to_vec();
+    let lists = [
+        "datastores",
+        "storages",
+        "jobs",
+        "workers",
+        "users",
+        "tokens",
+        "projects",
+        "auth/me",
+        "audit-events",
+        "audit-events/export?format=csv",
+    ];
+    let mut paths = lists.map(|name| format!("/api/v1/{name}")).to_vec();
     for name in ["datastores", "jobs"] {
         let page: serde_json::Value = serde_json::from_slice(&get(&format!("/api/v1/{name}")).await).expect("JSON");
         for item in page["items"].as_array().expect("items") {
@@ -164,7 +218,7 @@ async fn f80_f81_no_secret_is_to_be_seen_anywhere() {
     let watcher = Watcher::start();
     let servers = servers::all();
     let (plane, worker) = start(&logs, servers.iter().find_map(|server| server.programs()));
-    let planted = Planted::of(&plane);
+    let mut planted = Planted::of(&plane);
     let events = follow(&plane);
     let draft = |name: &str| DatastoreCreate {
         name: name.to_owned(),
@@ -187,7 +241,8 @@ async fn f80_f81_no_secret_is_to_be_seen_anywhere() {
         answers.extend(serde_json::to_vec(&datastore).expect("JSON"));
         answers.extend(plane.log_of(restore.job_id).await.into_bytes());
     }
-    answers.extend(all_answers(&plane).await);
+    let token = claim(&plane, &mut planted).await;
+    answers.extend(all_answers(&plane, &token).await);
     let events = events.lock().expect("unpoisoned").clone();
     let arguments = watcher.end();
     drop(worker);
