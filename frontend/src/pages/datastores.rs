@@ -99,7 +99,7 @@ pub fn DatastoresPage() -> impl IntoView {
             <Empty
                 icon="databases"
                 title="No datastore yet"
-                text="A datastore is a database server that Holdfast backs up and restores: PostgreSQL, MariaDB, Redis or Valkey. Add one, test the connection, and take the first backup."
+                text="A datastore is a database server that Holdfast backs up and restores: PostgreSQL, MySQL, MariaDB, Redis or Valkey. Add one, test the connection, and take the first backup."
             >
                 {move || may_add.get().then(|| view! { <a class="button primary" href="/datastores/new">"Add your first datastore"</a> })}
             </Empty>
