@@ -1,6 +1,7 @@
 //! Types that hold one of several others beside fields of their own (`#[serde(flatten)]` of an enumeration) come out as
-//! "all of: one of these objects; this object", which generators of clients don't understand. Here they become what they
-//! are on the wire: one of these objects, each with those fields too.
+//! "all of: one of these objects; this object", and a variant that holds a type of its own as "all of: that type; the tag".
+//! Generators of clients understand neither. Here they become what they are on the wire: one of these objects, each with all
+//! of its fields.
 
 use utoipa::openapi::schema::{AllOf, ArrayItems, Object, OneOf, Schema};
 use utoipa::openapi::{Components, Ref, RefOr};
@@ -27,6 +28,7 @@ pub(super) fn flatten(components: &mut Components) {
         .iter()
         .filter_map(|(name, schema)| match schema {
             RefOr::T(Schema::AllOf(all)) => Some((name.clone(), flattened(all, components)?)),
+            RefOr::T(Schema::OneOf(choice)) => Some((name.clone(), tagged(choice, components)?)),
             _ => None,
         })
         .collect();
@@ -48,6 +50,26 @@ fn flattened(all: &AllOf, components: &Components) -> Option<Schema> {
         flat.items.push(RefOr::T(Schema::Object(with_fields(object.clone(), fields))));
     }
     Some(Schema::OneOf(flat))
+}
+
+/// A choice between objects of which some have their tag beside the fields of a type of their own: "all of: that type; the
+/// tag". None when there is no such one in it.
+fn tagged(choice: &OneOf, components: &Components) -> Option<Schema> {
+    let mut flat = choice.clone();
+    let mut found = false;
+    for item in &mut flat.items {
+        let RefOr::T(Schema::AllOf(all)) = &*item else { continue };
+        let [first, second] = all.items.as_slice() else { continue };
+        if let (Some(Schema::Object(object)), Some(Schema::Object(tag))) =
+            (resolve(first, components), resolve(second, components))
+        {
+            let mut object = with_fields(object.clone(), tag);
+            object.description.clone_from(&all.description);
+            *item = RefOr::T(Schema::Object(object));
+            found = true;
+        }
+    }
+    found.then_some(Schema::OneOf(flat))
 }
 
 fn with_fields(mut object: Object, fields: &Object) -> Object {
