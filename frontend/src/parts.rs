@@ -39,6 +39,7 @@ pub mod next_runs;
 pub mod no_permission;
 pub mod once;
 pub mod problem;
+pub mod project_choice;
 pub mod qr_code;
 pub mod restore_dialog;
 pub mod restore_plan;

@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix_web::web;
-use chrono::{DateTime, Timelike, Utc};
 use domain::ScheduleSettings;
+pub(crate) use store::now;
 use store::{Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -116,10 +116,4 @@ async fn on_its_thread<T: Send + 'static>(
         Ok(result) => result.map_err(ApiProblem::from),
         Err(broken) => Err(ApiProblem::internal(&broken)),
     }
-}
-
-/// The time, as precise as every control database keeps it.
-pub(crate) fn now() -> DateTime<Utc> {
-    let now = Utc::now();
-    now.with_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now)
 }

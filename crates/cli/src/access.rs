@@ -1,6 +1,5 @@
 //! What the commands about users and tokens share: who is at the command line, and what projects are called.
 
-use chrono::{DateTime, Timelike, Utc};
 use domain::access::Grant;
 use domain::access::Role;
 use domain::list::MAX_LIMIT;
@@ -9,12 +8,6 @@ use store::{PageRequest, Store, StoreError};
 use uuid::Uuid;
 
 use crate::failure::Failure;
-
-/// The time, as precise as every control database keeps it.
-pub fn now() -> DateTime<Utc> {
-    let now = Utc::now();
-    now.with_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now)
-}
 
 /// A handle whose first change is written to the audit log as done at the command line, by the system's user.
 pub fn acting(store: &Store, action: &str, kind: SubjectKind) -> Store {

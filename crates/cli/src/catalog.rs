@@ -3,22 +3,19 @@
 use std::path::Path;
 
 use domain::{Manifest, SubjectKind};
-use store::{Store, StoreError};
+use store::{Store, StoreError, now};
 use vault::Vault;
 
-use crate::access::{acting, now};
+use crate::access::acting;
 use crate::arguments::CatalogRebuildArguments;
 use crate::control_database::ControlDatabase;
 use crate::failure::Failure;
-use crate::files::{default_data_directory, make_directory};
+use crate::files::{data_directory_or_default, make_directory};
 
 /// Takes in what the storage holds and says what came of it. Backups whose manifest can't be read are named on stderr and
 /// make the command fail, after all others were taken in.
 pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> {
-    let directory = match &arguments.database.data_dir {
-        Some(directory) => directory.clone(),
-        None => default_data_directory("holdfast")?,
-    };
+    let directory = data_directory_or_default(arguments.database.data_dir.clone(), "holdfast")?;
     make_directory(&directory, 0o700)?;
     let database = arguments.database.locate()?;
     let name = arguments.storage;

@@ -6,7 +6,7 @@ use clap::Args;
 use store::{KeyFile, Store};
 
 use crate::failure::Failure;
-use crate::files::default_data_directory;
+use crate::files::data_directory_or_default;
 
 /// Which control database.
 #[derive(Debug, Args)]
@@ -42,10 +42,7 @@ impl ControlDatabaseArguments {
 
     /// Where that is.
     pub fn locate(self) -> Result<ControlDatabase, Failure> {
-        let directory = match self.data_dir {
-            Some(directory) => directory,
-            None => default_data_directory("holdfast")?,
-        };
+        let directory = data_directory_or_default(self.data_dir, "holdfast")?;
         Ok(locate(&directory, self.database_url, self.master_key_file))
     }
 }

@@ -18,7 +18,7 @@ use domain::ScheduleSettings;
 
 use crate::arguments::DemoArguments;
 use crate::failure::Failure;
-use crate::files::default_data_directory;
+use crate::files::data_directory_or_default;
 use crate::serve::{ControlPlane, ControlPlaneOptions};
 use crate::signals::shutdown_token;
 use place::Place;
@@ -26,10 +26,7 @@ use place::Place;
 /// Runs the demo until it is told to stop.
 pub async fn run(arguments: DemoArguments) -> Result<(), Failure> {
     let shutdown = shutdown_token()?;
-    let directory = match arguments.data_dir {
-        Some(directory) => directory,
-        None => default_data_directory("holdfast-demo")?,
-    };
+    let directory = data_directory_or_default(arguments.data_dir, "holdfast-demo")?;
     let place = Place::open(directory)?;
     let control_plane = ControlPlane::start(ControlPlaneOptions {
         listen: arguments.listen,

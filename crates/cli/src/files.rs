@@ -10,9 +10,12 @@ use rand::distr::{Alphanumeric, SampleString};
 
 use crate::failure::Failure;
 
-/// The user's data directory for `name`: `/var/lib/<name>` for root, since servers that run as other system users must
+/// The data directory that was given, or else the user's for `name`: `/var/lib/<name>` for root, since servers that run as other system users must
 /// reach what is in it, otherwise by the XDG base directory specification.
-pub fn default_data_directory(name: &str) -> Result<PathBuf, Failure> {
+pub fn data_directory_or_default(given: Option<PathBuf>, name: &str) -> Result<PathBuf, Failure> {
+    if let Some(directory) = given {
+        return Ok(directory);
+    }
     if nix::unistd::geteuid().is_root() {
         return Ok(Path::new("/var/lib").join(name));
     }

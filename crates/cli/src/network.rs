@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use api::{EdgeLimits, EdgeSettings, ProxyHeaders, TlsFiles};
 use clap::{Args, ValueEnum};
+use client::Client;
 use dial::Policy;
 use ipnet::IpNet;
 use url::Url;
@@ -93,6 +94,18 @@ impl DialArguments {
 /// Whether a control plane serves the machine that it runs on alone: nobody else reaches it, by a proxy neither.
 pub fn serves_this_machine_alone(listen: SocketAddr, edge: &EdgeSettings) -> bool {
     listen.ip().is_loopback() && edge.trusted_proxies.is_empty() && edge.public_url.is_none()
+}
+
+/// A client of the control plane at an address that somebody gave.
+///
+/// # Errors
+/// When it is none.
+pub fn client_of(server: &str) -> Result<Client, Failure> {
+    if !(server.starts_with("http://") || server.starts_with("https://")) {
+        let what = format!("{server:?} is not an address.");
+        return Err(Failure::configuration(what, "Give --server http://127.0.0.1:8080."));
+    }
+    Ok(Client::new(server))
 }
 
 /// Whether a control plane's URL leads to this machine.

@@ -14,19 +14,14 @@ use uuid::Uuid;
 use crate::arguments::{BackupArguments, CatalogListArguments, RemoteArguments, RestoreArguments, VerifyArguments};
 use crate::failure::Failure;
 use crate::files::read_secret;
+use crate::network::client_of;
 
 /// How often a job that runs is looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 const PAGE: u32 = 200;
 
 fn client(arguments: RemoteArguments) -> Result<Client, Failure> {
-    if !(arguments.server.starts_with("http://") || arguments.server.starts_with("https://")) {
-        return Err(Failure::configuration(
-            format!("{:?} is not an address.", arguments.server),
-            "Give --server http://127.0.0.1:8080.",
-        ));
-    }
-    let client = Client::new(arguments.server);
+    let client = client_of(&arguments.server)?;
     match arguments.token_file {
         Some(file) => Ok(client.with_token(read_secret(&file)?)),
         None => Ok(client),

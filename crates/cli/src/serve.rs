@@ -9,15 +9,14 @@ use ::worker::{WorkerConfig, run_worker};
 use api::{EdgeSettings, OidcSettings};
 use client::Client;
 use domain::{ScheduleSettings, Secret};
-use store::Store;
+use store::{Store, now};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::now;
 use crate::arguments::ServeArguments;
 use crate::control_database::locate;
 use crate::failure::Failure;
-use crate::files::{default_data_directory, make_directory, read_or_make_secret};
+use crate::files::{data_directory_or_default, make_directory, read_or_make_secret};
 use crate::network::serves_this_machine_alone;
 use crate::signals::shutdown_token;
 
@@ -160,10 +159,7 @@ pub fn worker_directory(data_directory: &Path) -> PathBuf {
 /// Runs until it is told to stop.
 pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let shutdown = shutdown_token()?;
-    let data_directory = match arguments.data_dir {
-        Some(directory) => directory,
-        None => default_data_directory("holdfast")?,
-    };
+    let data_directory = data_directory_or_default(arguments.data_dir, "holdfast")?;
     let edge = arguments.edge.settings()?;
     let oidc = arguments.oidc.settings()?;
     arguments.dial.apply(serves_this_machine_alone(arguments.listen, &edge));

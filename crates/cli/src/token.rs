@@ -4,10 +4,10 @@ use clap::{Args, Subcommand};
 use domain::SubjectKind;
 use domain::access::{Role, Token, TokenCreate, TokenKind};
 use domain::list::MAX_LIMIT;
-use store::{PageRequest, Store, TokenOrder};
+use store::{PageRequest, Store, TokenOrder, now};
 use uuid::Uuid;
 
-use crate::access::{acting, failed, grant_of, now};
+use crate::access::{acting, failed, grant_of};
 use crate::control_database::ControlDatabaseArguments;
 use crate::failure::Failure;
 

@@ -5,9 +5,9 @@ use domain::SubjectKind;
 use domain::access::{Grant, Role, User, UserCreate, UserPatch, UserSource};
 use domain::list::MAX_LIMIT;
 use domain::name::validate_name;
-use store::{PageRequest, Store};
+use store::{PageRequest, Store, now};
 
-use crate::access::{acting, failed, grant_of, now};
+use crate::access::{acting, failed, grant_of};
 use crate::control_database::ControlDatabaseArguments;
 use crate::failure::Failure;
 

@@ -3,25 +3,19 @@
 use std::collections::BTreeMap;
 
 use ::worker::{WorkerConfig, run_worker};
-use client::Client;
 use domain::name::validate_name;
 
 use crate::arguments::WorkerArguments;
 use crate::failure::Failure;
-use crate::files::{default_data_directory, read_secret};
-use crate::network::is_on_this_machine;
+use crate::files::{data_directory_or_default, read_secret};
+use crate::network::{client_of, is_on_this_machine};
 use crate::serve::worker_directory;
 use crate::signals::shutdown_token;
 
 /// Works until it is told to stop.
 pub async fn run(arguments: WorkerArguments) -> Result<(), Failure> {
     let shutdown = shutdown_token()?;
-    if !(arguments.server.starts_with("http://") || arguments.server.starts_with("https://")) {
-        return Err(Failure::configuration(
-            format!("{:?} is not an address.", arguments.server),
-            "Give --server http://127.0.0.1:8080.",
-        ));
-    }
+    let client = client_of(&arguments.server)?;
     arguments.dial.apply(is_on_this_machine(&arguments.server));
     let token = read_secret(&arguments.token_file)?;
     let name = match arguments.name {
@@ -33,12 +27,9 @@ pub async fn run(arguments: WorkerArguments) -> Result<(), Failure> {
     };
     validate_name(&name)
         .map_err(|error| Failure::configuration(format!("The worker's name {error}."), "Give another --name."))?;
-    let data_directory = match arguments.data_dir {
-        Some(directory) => directory,
-        None => default_data_directory("holdfast")?,
-    };
+    let data_directory = data_directory_or_default(arguments.data_dir, "holdfast")?;
     let config = WorkerConfig {
-        client: Client::new(arguments.server).with_token(token),
+        client: client.with_token(token),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         labels: labels(&arguments.labels)?,
         // A worker's own folder: two workers on one machine never settle each other's switches.

@@ -3,13 +3,19 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Timelike, Utc};
 use domain::JobError;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::StoreError;
+
+/// The time, as precise as every control database keeps it: for whoever hands it to [`crate::Store`].
+pub fn now() -> DateTime<Utc> {
+    let now = Utc::now();
+    now.with_nanosecond(now.nanosecond() / 1000 * 1000).unwrap_or(now)
+}
 
 /// Microseconds since 1970 in UTC: what both databases keep exactly.
 pub fn micros(at: DateTime<Utc>) -> i64 {

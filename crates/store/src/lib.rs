@@ -37,6 +37,7 @@ pub use access::{
 };
 pub use audit::{AuditFilter, AuditFinding};
 pub use backups::{Adoption, BackupFilter};
+pub use columns::now;
 pub use datastores::DatastoreFilter;
 pub use error::StoreError;
 pub use idempotency::{Idempotency, IdempotentAnswer};

@@ -15,6 +15,7 @@ use crate::parts::grant_fields::projects;
 use crate::parts::grants::Grants;
 use crate::parts::icon::Icon;
 use crate::parts::problem::Problem;
+use crate::parts::project_choice::ProjectChoice;
 use crate::router::router;
 use crate::state::connection_draft::ConnectionDraft;
 use crate::state::failure::Failure;
@@ -136,25 +137,15 @@ pub fn NewDatastorePage() -> impl IntoView {
 /// The project, where there are any. Who is administrator of projects alone chooses among those.
 #[component]
 fn ProjectField(project: RwSignal<Option<Uuid>>) -> impl IntoView {
-    let (projects, own) = (projects(), session().own_projects());
-    project.set(own.first().copied());
+    let (projects, own) = (projects(), StoredValue::new(session().own_projects()));
+    project.set(own.with_value(|own| own.first().copied()));
+    let any = Memo::new(move |_| projects.data.with(|known| known.as_ref().is_some_and(|known| !known.is_empty())));
     move || {
-        let known = projects.data.get().unwrap_or_default();
-        let offered = known.into_iter().filter(|one| own.is_empty() || own.contains(&one.id));
-        let options: Vec<_> =
-            offered.map(|one| view! { <option value=one.id.to_string()>{one.name}</option> }.into_any()).collect();
-        let none = own.is_empty().then(|| view! { <option value="">"None: only roles for everything count"</option> });
-        (!options.is_empty()).then(|| {
+        any.get().then(|| {
+            let choose = Callback::new(move |chosen| project.set(chosen));
             view! {
                 <section class="panel section">
-                    <div class="field">
-                        <label for="field-project">"Project"</label>
-                        <select id="field-project" on:change=move |event| project.set(event_target_value(&event).parse().ok())>
-                            {none}
-                            {options}
-                        </select>
-                        <p class="hint">"Roles that are given for a project count for its datastores."</p>
-                    </div>
+                    <ProjectChoice projects chosen=project only=own.get_value() on_choose=choose />
                 </section>
             }
         })

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use leptos::task::spawn_local;
 
 use super::grant_fields::projects;
+use super::project_choice::ProjectChoice;
 use crate::pages::datastore::CurrentDatastore;
 use crate::state::service::service;
 use crate::state::toasts::toasts;
@@ -37,18 +38,11 @@ pub fn Guard(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
             current.fetch.reload();
         });
     };
-    let choose = move |event| {
-        let project = event_target_value(&event).parse().ok();
+    let choose = Callback::new(move |project| {
         save(DatastorePatch { project_id: Some(project), ..DatastorePatch::default() });
-    };
+    });
     let guard = move |event| {
         save(DatastorePatch { restore_guard: Some(event_target_checked(&event)), ..DatastorePatch::default() });
-    };
-    let options = move || {
-        let options = projects.data.get().unwrap_or_default().into_iter().map(|one| {
-            view! { <option value=one.id.to_string() selected=project == Some(one.id)>{one.name}</option> }
-        });
-        options.collect_view()
     };
     view! {
         <section class="panel section" aria-labelledby="section-guard">
@@ -56,14 +50,7 @@ pub fn Guard(datastore: Datastore, current: CurrentDatastore) -> impl IntoView {
                 <h2 id="section-guard">"Who may do what"</h2>
                 <p>{move || lacks.get().unwrap_or_else(|| "Saved as soon as it is chosen.".to_owned())}</p>
             </header>
-            <div class="field">
-                <label for="field-project">"Project"</label>
-                <select id="field-project" aria-describedby="field-project-hint" disabled=off on:change=choose>
-                    <option value="" selected=project.is_none()>"None: only roles for everything count"</option>
-                    {options}
-                </select>
-                <p class="hint" id="field-project-hint">"Roles that are given for a project count for its datastores."</p>
-            </div>
+            <ProjectChoice projects chosen=Signal::stored(project) off=Signal::derive(off) on_choose=choose />
             <div class="field">
                 <div class="switch">
                     <label for="field-guard">"Restore guard"</label>

@@ -7,7 +7,6 @@ mod conventions;
 mod datastores;
 mod events;
 mod guard;
-mod guard_people;
 mod limits;
 mod matrix;
 mod network;

@@ -407,13 +407,13 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
     server.write(1000, 100);
     let then = server.fingerprint();
     archived_until(&plane, datastore.id, Utc::now()).await;
-    let into = |name: &str, directory: &Path, service| RestoreCreate {
+    let into = |name: &str, directory: &Path, port, service| RestoreCreate {
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: name.to_owned(),
             data_directory: directory.to_string_lossy().into_owned(),
             service,
             host: None,
-            port: Some(other.port()),
+            port: Some(port),
             username: None,
             password: None,
             worker: None,
@@ -421,7 +421,8 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
         confirm: None,
         ..order(server, Some("latest"), None)
     };
-    let copy = restored(&plane, backup.id, &into("copy", &other.data_directory(), Some(other.service()))).await;
+    let beside = |name| into(name, &other.data_directory(), other.port(), Some(other.service()));
+    let copy = restored(&plane, backup.id, &beside("copy")).await;
     assert_eq!(other.fingerprint(), then);
     assert!(other.takes_writes() && server.takes_writes());
     server.write(2000, 1);
@@ -436,8 +437,7 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
     plane.back_up(copied.id).await;
 
     // A directory that is not empty stays as it is; one without a service is filled and nothing is started.
-    let refused = into("another", &other.data_directory(), Some(other.service()));
-    let refused = plane.client.backup_restore(backup.id, &refused).await.expect("it begins");
+    let refused = plane.client.backup_restore(backup.id, &beside("another")).await.expect("it begins");
     let refused = plane.restore_end(refused.id).await;
     assert_eq!(refused.error.map(|error| error.code), Some(ErrorCode::DataDirectoryMismatch));
     assert!(other.takes_writes());
@@ -447,14 +447,7 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
     fs::create_dir(&directory).expect("made");
     let owner = fs::metadata(server.data_directory()).expect("a directory");
     std::os::unix::fs::chown(&directory, Some(owner.uid()), Some(owner.gid())).expect("given");
-    let files = RestoreCreate { pitr_stop_time: None, ..into("files", &directory, None) };
-    let files = match files.target {
-        RestoreTargetDraft::NewDatastore(new) => RestoreCreate {
-            target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore { port: Some(1), ..*new })),
-            ..files
-        },
-        RestoreTargetDraft::InPlace => files,
-    };
+    let files = RestoreCreate { pitr_stop_time: None, ..into("files", &directory, 1, None) };
     let files = restored(&plane, backup.id, &files).await;
     assert!(fs::read_dir(&directory).expect("a directory").count() > 5);
     let filled = plane.client.datastore_get(files.datastore_id).await.expect("it is there");

@@ -14,6 +14,7 @@ use crate::backups::begin::take_number;
 use crate::backups::row::BackupRow;
 use crate::columns::{micros, new_id, size, to_json, uuid};
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
+use crate::jobs::create::{NewJob, row_of};
 use crate::jobs::row::JobRow;
 use crate::schema::{backups, datastores, jobs};
 use crate::storages;
@@ -154,33 +155,20 @@ fn adopt_backup(transaction: &mut Transaction<'_>, manifest: &Manifest, storage_
     let (id, datastore_id) = (manifest.backup_id.to_string(), manifest.datastore_id.to_string());
     let datastore = datastore_row::find(transaction.connection, &datastore_id)?;
     let number = take_number(transaction, manifest.number)?;
-    let job = JobRow {
-        id: new_id(manifest.created_at).to_string(),
-        kind: JobKind::Backup.as_str().to_owned(),
-        exclusive: JobKind::Backup.is_exclusive(),
-        visible: JobKind::Backup.is_visible(),
-        status: JobStatus::Completed.as_str().to_owned(),
-        attempt: 1,
-        cancel_requested: false,
-        awaiting_approval: false,
-        datastore_id: Some(datastore_id.clone()),
-        datastore_name: Some(datastore.name),
+    let new = NewJob {
+        kind: JobKind::Backup,
+        datastore: Some(&datastore),
         backup_id: Some(id.clone()),
         backup_number: Some(number),
         restore_id: None,
+    };
+    let job = JobRow {
+        status: JobStatus::Completed.as_str().to_owned(),
+        attempt: 1,
         pinned_worker: None,
-        worker: None,
-        lease_until: None,
-        input_sealed: None,
-        progress: None,
-        steps: "[]".to_owned(),
-        error_code: None,
-        error_detail: None,
-        result: None,
-        last_line: 0,
-        created_at: micros(manifest.created_at),
         started_at: Some(micros(manifest.started_at)),
         ended_at: Some(micros(manifest.ended_at)),
+        ..row_of(new, manifest.created_at)
     };
     diesel::insert_into(jobs::table).values(&job).execute(transaction.connection)?;
     let row = BackupRow {

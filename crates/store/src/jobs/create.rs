@@ -55,6 +55,18 @@ pub fn insert(transaction: &mut Transaction<'_>, new: NewJob<'_>) -> Result<JobR
     insert_prepared(transaction, new, |_, _| Ok(()))
 }
 
+/// Has a worker find out what a registered server can do.
+pub fn insert_inspect(transaction: &mut Transaction<'_>, datastore: &DatastoreRow) -> Result<JobRow, StoreError> {
+    let new = NewJob {
+        kind: JobKind::Inspect,
+        datastore: Some(datastore),
+        backup_id: None,
+        backup_number: None,
+        restore_id: None,
+    };
+    insert(transaction, new)
+}
+
 /// Adds a job that nobody may claim until a person approves it. It excludes no other meanwhile.
 pub fn insert_awaiting_approval(transaction: &mut Transaction<'_>, new: NewJob<'_>) -> Result<JobRow, StoreError> {
     write(transaction, new, |_, row| {
@@ -80,9 +92,18 @@ fn write(
     new: NewJob<'_>,
     prepare: impl FnOnce(&Transaction<'_>, &mut JobRow) -> Result<(), StoreError>,
 ) -> Result<JobRow, StoreError> {
+    let mut row = row_of(new, transaction.now);
+    prepare(transaction, &mut row)?;
+    diesel::insert_into(jobs::table).values(&row).execute(transaction.connection)?;
+    row.note_change(transaction)?;
+    Ok(row)
+}
+
+/// The row of a job that nobody has had yet.
+pub fn row_of(new: NewJob<'_>, now: DateTime<Utc>) -> JobRow {
     let state = JobState::new();
-    let mut row = JobRow {
-        id: new_id(transaction.now).to_string(),
+    JobRow {
+        id: new_id(now).to_string(),
         kind: new.kind.as_str().to_owned(),
         exclusive: new.kind.is_exclusive(),
         visible: new.kind.is_visible(),
@@ -104,15 +125,11 @@ fn write(
         error_detail: None,
         result: None,
         last_line: 0,
-        created_at: micros(transaction.now),
+        created_at: micros(now),
         started_at: None,
         ended_at: None,
         awaiting_approval: false,
-    };
-    prepare(transaction, &mut row)?;
-    diesel::insert_into(jobs::table).values(&row).execute(transaction.connection)?;
-    row.note_change(transaction)?;
-    Ok(row)
+    }
 }
 
 fn seal_input(transaction: &Transaction<'_>, row: &JobRow, input: &str) -> Result<String, StoreError> {
@@ -145,14 +162,7 @@ impl Store {
     pub fn job_create_inspect(&self, datastore_id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
         self.write(now, |transaction| {
             let datastore = datastore_row::find(transaction.connection, &datastore_id.to_string())?;
-            let new = NewJob {
-                kind: JobKind::Inspect,
-                datastore: Some(&datastore),
-                backup_id: None,
-                backup_number: None,
-                restore_id: None,
-            };
-            insert(transaction, new)?.into_job(transaction.connection)
+            insert_inspect(transaction, &datastore)?.into_job(transaction.connection)
         })
     }
 

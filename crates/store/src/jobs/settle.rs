@@ -12,8 +12,8 @@ use domain::{
 use crate::StoreError;
 use crate::columns::{from_json, micros, optional_uuid, size, to_json};
 use crate::datastores::inspection;
-use crate::datastores::row::{self as datastore_row, DatastoreRow};
-use crate::jobs::create::{NewJob, insert};
+use crate::datastores::row as datastore_row;
+use crate::jobs::create::insert_inspect;
 use crate::jobs::heartbeat::close_last_step;
 use crate::jobs::log;
 use crate::jobs::outcome;
@@ -127,7 +127,8 @@ pub fn settle(
             let runs = after.status == JobStatus::Completed
                 && from_json::<Service>("datastores.service", &row.service)? != Service::None;
             if runs {
-                look_at(transaction, &row)?;
+                // What the server that came with the restore can do.
+                insert_inspect(transaction, &row)?;
             } else {
                 status = DatastoreStatus::Unknown;
             }
@@ -150,18 +151,6 @@ fn is_into_new(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<bool, 
     let target: String =
         restores_table::table.find(restore).select(restores_table::target).first(transaction.connection)?;
     Ok(from_json::<RestoreTarget>("restores.target", &target)? != RestoreTarget::InPlace)
-}
-
-/// Has a worker find out what a server that came with a restore can do.
-fn look_at(transaction: &mut Transaction<'_>, datastore: &DatastoreRow) -> Result<(), StoreError> {
-    let new = NewJob {
-        kind: JobKind::Inspect,
-        datastore: Some(datastore),
-        backup_id: None,
-        backup_number: None,
-        restore_id: None,
-    };
-    insert(transaction, new).map(drop)
 }
 
 /// The job's log says why a job starts over. // I10
