@@ -138,6 +138,8 @@ pub struct CatalogRebuildArguments {
     /// The name of the storage to read.
     #[arg(long, env = "HOLDFAST_STORAGE", default_value = domain::storage::DEFAULT_STORAGE_NAME)]
     pub storage: String,
+    #[command(flatten)]
+    pub dial: DialArguments,
 }
 
 #[derive(Debug, Args)]
