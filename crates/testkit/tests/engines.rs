@@ -49,7 +49,8 @@ fn postgres_serves_restarts_and_leaves_nothing() {
 
     assert!(server.is_running() && status(&server.status_command()));
     assert!(status(&server.stop_command()), "stop");
-    assert!(!server.is_running() && !status(&server.status_command()));
+    // A process that is ending has a directory for a moment after it has lost its program, which is what the command looks at.
+    wait_until("it has ended", PATIENCE, || !server.is_running() && !status(&server.status_command()));
     assert_siblings_can_be_renamed(&server.data_directory);
     assert!(status(&server.start_command()), "start");
     assert!(server.is_running() && status(&server.status_command()));
@@ -113,7 +114,8 @@ fn mariadb_serves_restarts_and_leaves_nothing() {
 
     assert!(server.is_running() && status(&server.status_command()));
     assert!(status(&server.stop_command()), "stop");
-    assert!(!server.is_running() && !status(&server.status_command()));
+    // A process that is ending has a directory for a moment after it has lost its program, which is what the command looks at.
+    wait_until("it has ended", PATIENCE, || !server.is_running() && !status(&server.status_command()));
     assert!(status(&server.stop_command()), "stopping a stopped one");
     assert_siblings_can_be_renamed(&server.data_directory);
     assert!(status(&server.start_command()), "start");
@@ -166,7 +168,8 @@ fn mysql_serves_restarts_and_leaves_nothing() {
 
     assert!(server.is_running() && status(&server.status_command()));
     assert!(status(&server.stop_command()), "stop");
-    assert!(!server.is_running() && !status(&server.status_command()));
+    // A process that is ending has a directory for a moment after it has lost its program, which is what the command looks at.
+    wait_until("it has ended", PATIENCE, || !server.is_running() && !status(&server.status_command()));
     assert!(status(&server.stop_command()), "stopping a stopped one");
     assert_siblings_can_be_renamed(&server.data_directory);
     assert!(status(&server.start_command()), "start");
@@ -216,7 +219,8 @@ fn key_value_serves_restarts_and_leaves_nothing(server: KeyValueServer) {
 
     assert!(server.is_running() && status(&server.status_command()));
     assert!(status(&server.stop_command()), "stop");
-    assert!(!server.is_running() && !status(&server.status_command()));
+    // A process that is ending has a directory for a moment after it has lost its program, which is what the command looks at.
+    wait_until("it has ended", PATIENCE, || !server.is_running() && !status(&server.status_command()));
     assert!(status(&server.stop_command()), "stopping a stopped one");
     assert_siblings_can_be_renamed(&server.data_directory);
     assert!(status(&server.start_command()), "start");
