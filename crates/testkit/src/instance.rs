@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -17,6 +17,10 @@ use crate::{command, spawner};
 
 /// How long a server may take to start or to stop. Long: machines that run tests are busy.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long no process may be seen before a server counts as ended: a process that is just becoming the server has, for
+/// an instant, neither the arguments nor the directory that tell whose it is.
+const UNSEEN: Duration = Duration::from_secs(1);
 
 /// One server's directory: `data` (the data directory), `run` (socket and process id) and `log` are the server's
 /// account's, as is the directory itself, so that a restore may put and rename siblings of `data`. `etc` is not.
@@ -101,14 +105,18 @@ impl Instance {
         self.wait_until_ready(answers)
     }
 
-    /// Waits until the server `answers`; fails with its log when it does not, at once when it has ended.
+    /// Waits until the server `answers`; fails with its log when it does not, soon when it has ended.
     pub(crate) fn wait_until_ready(&self, answers: impl Fn() -> bool) -> Result<()> {
         let mut ready = false;
+        let mut seen = Instant::now();
         holds_within(PATIENCE, || {
             // In this order: a server that ends after having answered is not ready.
             let gone = processes_below(&self.root).is_empty();
+            if !gone {
+                seen = Instant::now();
+            }
             ready = !gone && answers();
-            ready || gone
+            ready || seen.elapsed() > UNSEEN
         });
         ensure!(ready, "the server in {} does not answer; its log says:\n{}", self.root.display(), self.log());
         Ok(())
