@@ -224,6 +224,7 @@ fn manifest_of(
             incarnation: incarnation(&start.stream, &datastore.log_branch),
             position: start.position,
         }),
+        log_ranges: facts.log_ranges,
         command_line: facts.command_line,
         completion_mark: facts.completion_mark,
         streams,
@@ -258,6 +259,7 @@ fn summary_of(manifest: &Manifest) -> BackupSummary {
         log_position: manifest.log_position.clone(),
         server_identity: manifest.server_identity.clone(),
         log_point: manifest.log_point.clone(),
+        log_ranges: manifest.log_ranges.clone(),
         encrypted: false,
     }
 }

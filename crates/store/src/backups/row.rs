@@ -40,6 +40,7 @@ pub struct BackupRow {
     pub error_detail: Option<String>,
     pub held: Option<String>,
     pub log_point: Option<String>,
+    pub log_ranges: String,
 }
 
 pub fn find(connection: &mut AnyConnection, id: &str) -> Result<BackupRow, StoreError> {
