@@ -7,7 +7,7 @@ use domain::assignment::{BackupSummary, BackupTask, DatastoreAccess, TaskResult}
 use domain::log_archive::incarnation;
 use domain::manifest::{FORMAT_VERSION, StreamRecord, backup_folder};
 use domain::{BackupType, ErrorCode, JobError, LogPoint, Manifest, StorageAccess, StoredManifest, format};
-use engines::{BackupFacts, BackupRequest, EngineError};
+use engines::{BackupFacts, BackupRequest, EngineError, OutputStream};
 use vault::{BackupWriter, Vault, VaultError, WriteOptions};
 
 use crate::chain::{self, UsableParent};
@@ -139,33 +139,19 @@ async fn stream_into(
             cancel: context.stop.clone(),
         })
         .await?;
-    let stream = running.stream();
-    let output = running
-        .take_output()
-        .ok_or_else(|| JobError::new(ErrorCode::Internal, "The tool's output was already taken."))?;
     context.progress.begin("streaming", running.estimated_bytes());
-    let progress = context.progress.clone();
-    let written = writer
-        .write_stream(
-            stream.name,
-            stream.extension,
-            output,
-            &move |written: vault::WriteProgress| progress.set_bytes(written.original_bytes),
-            &context.stop,
-        )
-        .await;
-    if context.stop.is_cancelled() {
-        return Err(JobFailure::Stopped.into());
+    let mut before = 0;
+    while let Some(stream) = running.next_stream().await? {
+        match write(context, writer, stream, before).await {
+            Ok(bytes) => before += bytes,
+            Err(Unwritten::Empty(error)) => {
+                // The tool's own reason says more than that it wrote nothing.
+                running.finish().await?;
+                return Err(error.into());
+            }
+            Err(Unwritten::Failed(failure)) => return Err(failure.into()),
+        }
     }
-    if let Err(error) = &written {
-        context.log.error(format!("The storage did not take the backup: {error}"));
-    }
-    if let Err(error @ VaultError::EmptyStream { .. }) = written {
-        // The tool's own reason says more than that it wrote nothing.
-        running.finish().await?;
-        return Err(error.into());
-    }
-    written?;
     context.progress.begin("finishing", None);
     let facts = running.finish().await?;
     if let (Some(registered), Some(found)) = (&datastore.server_identity, &facts.server_identity)
@@ -180,11 +166,43 @@ async fn stream_into(
     }
     if let Some((stream, path)) = &facts.continuation {
         let file = tokio::fs::File::open(path).await;
-        let file = file.map_err(|source| VaultError::Source { stream: stream.name.to_owned(), source })?;
-        writer.write_stream(stream.name, stream.extension, file, &|_| {}, &context.stop).await?;
+        let file = file.map_err(|source| VaultError::Source { stream: stream.name.clone(), source })?;
+        writer.write_stream(&stream.name, stream.extension, file, &|_| {}, &context.stop).await?;
     }
     context.lease.confirm().await?;
     Ok(manifest_of(task, datastore, (backup_type, built_on), started_at, facts, writer))
+}
+
+/// Why a stream is not in the storage.
+enum Unwritten {
+    Empty(VaultError),
+    Failed(JobFailure),
+}
+
+/// Stores one stream, after `before` bytes of others, and gives its size.
+async fn write(
+    context: &JobContext,
+    writer: &mut BackupWriter,
+    stream: OutputStream,
+    before: u64,
+) -> Result<u64, Unwritten> {
+    let progress = context.progress.clone();
+    let OutputStream { spec, output } = stream;
+    let on_progress = move |written: vault::WriteProgress| progress.set_bytes(before + written.original_bytes);
+    let written = writer.write_stream(&spec.name, spec.extension, output, &on_progress, &context.stop).await;
+    if context.stop.is_cancelled() {
+        return Err(Unwritten::Failed(JobFailure::Stopped));
+    }
+    match written {
+        Ok(record) => Ok(record.original_size_bytes),
+        Err(error) => {
+            context.log.error(format!("The storage did not take the backup: {error}"));
+            Err(match error {
+                error @ VaultError::EmptyStream { .. } => Unwritten::Empty(error),
+                error => Unwritten::Failed(error.into()),
+            })
+        }
+    }
 }
 
 fn manifest_of(
@@ -234,7 +252,7 @@ fn manifest_of(
         unpacked_size_bytes: facts.unpacked_size_bytes.unwrap_or(original_size_bytes),
         restore_commands,
         engine_facts: facts.engine_facts,
-        continuation: facts.continuation.map(|(stream, _)| stream.name.to_owned()),
+        continuation: facts.continuation.map(|(stream, _)| stream.name),
         unknown: Default::default(),
     };
     manifest.format_version = manifest.oldest_format();
