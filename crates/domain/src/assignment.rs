@@ -138,7 +138,16 @@ pub struct ReplayTask {
     /// All backups that the restore takes, in the order in which they are applied, where the log is in backups: the full one
     /// first, the newest differential that helps, then the logs. Empty where the log is in segments.
     #[serde(default)]
-    pub backups: Vec<Uuid>,
+    pub backups: Vec<BackupReference>,
+}
+
+/// A stored backup, by what the catalog knows of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupReference {
+    pub id: Uuid,
+    /// Of its manifest; null where the catalog does not know. // F-90
+    pub manifest_sha256: Option<String>,
 }
 
 impl Task {
@@ -168,6 +177,9 @@ pub struct BackupTask {
     pub backup_type: BackupType,
     /// The backup that an incremental one is built on.
     pub parent_id: Option<Uuid>,
+    /// SHA-256 of that backup's manifest, where it is known. // F-90
+    #[serde(default)]
+    pub parent_sha256: Option<String>,
     pub created_at: DateTime<Utc>,
     /// zstd's level, 1 to 19.
     pub compression_level: i32,
@@ -294,4 +306,6 @@ pub struct BackupSummary {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub log_ranges: Vec<LogRange>,
     pub encrypted: bool,
+    /// SHA-256 of the manifest as it was written, in hexadecimal. // F-90
+    pub manifest_sha256: String,
 }

@@ -209,6 +209,26 @@ named_enum! {
     }
 }
 
+impl Method {
+    /// Whether it copies files or writes statements.
+    pub const fn kind(self) -> BackupKind {
+        match self {
+            Self::PgDump | Self::MariadbDump | Self::Mysqldump => BackupKind::Logical,
+            Self::PgBasebackup
+            | Self::Mariabackup
+            | Self::Xtrabackup
+            | Self::MysqlClone
+            | Self::MssqlBackup
+            | Self::Rdb => BackupKind::Physical,
+        }
+    }
+
+    /// Whether its backups are put back through the running server: neither its files nor a way to stop it are needed.
+    pub const fn restores_through_server(self) -> bool {
+        matches!(self, Self::PgDump | Self::MariadbDump | Self::Mysqldump | Self::MssqlBackup)
+    }
+}
+
 named_enum! {
     /// What a backup holds relative to others.
     BackupType {

@@ -40,7 +40,15 @@ pub struct LogRange {
     pub differential_base_lsn: Option<Lsn>,
     /// Up to when it holds what was committed, by the server's clock.
     pub covered_until: DateTime<Utc>,
+    /// Whether the database kept its log for log backups then (recovery model FULL or BULK_LOGGED). One that did not can be
+    /// restored to the ends of its backups alone.
+    #[serde(default = "yes")]
+    pub keeps_log: bool,
     /// Whether it stands beside the line of backups: nothing is built on such a full, and such a log frees no log.
     #[serde(default)]
     pub is_copy_only: bool,
+}
+
+const fn yes() -> bool {
+    true
 }

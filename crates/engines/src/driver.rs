@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::EngineError;
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached, no_logs};
+use crate::served::ServedRestore;
 
 /// Takes lines for the job's log. They are redacted before they come here.
 pub type LogSink = Arc<dyn Fn(LogLevel, &str) + Send + Sync>;
@@ -42,25 +43,53 @@ pub struct Parent {
     pub folders: Vec<String>,
 }
 
-/// The name of a stream's objects.
+/// The name of the one stream of a backup that has no more.
+pub(crate) const BASE_STREAM: &str = "base";
+
+/// The name of a stream's objects. Never made of a name that somebody chose: a stream of one database is `database-000`, and
+/// the engine's facts tell which database that is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamSpec {
-    /// `base`
-    pub name: &'static str,
+    /// `base`, `database-000`: of a-z, 0-9 and `-`.
+    pub name: String,
     /// `tar`, `mbstream`, `rdb`
     pub extension: &'static str,
+}
+
+impl StreamSpec {
+    pub(crate) fn new(name: impl Into<String>, extension: &'static str) -> Self {
+        Self { name: name.into(), extension }
+    }
+
+    /// The one stream of a backup of all of a server.
+    pub(crate) fn base(extension: &'static str) -> Self {
+        Self::new(BASE_STREAM, extension)
+    }
+}
+
+/// One stream of a backup, to be read to its end.
+pub struct OutputStream {
+    pub spec: StreamSpec,
+    pub output: Box<dyn AsyncRead + Send + Unpin>,
+}
+
+impl OutputStream {
+    pub(crate) fn new(spec: StreamSpec, output: impl AsyncRead + Send + Unpin + 'static) -> Self {
+        Self { spec, output: Box::new(output) }
+    }
 }
 
 /// A tool that is writing a backup. Dropping it kills the tool and whatever it started. // F-01, F-04
 #[async_trait]
 pub trait RunningBackup: Send {
-    fn stream(&self) -> StreamSpec;
-
-    /// How many bytes the stream will have, roughly, where it can be told.
+    /// How many bytes all streams together will have, roughly, where it can be told.
     fn estimated_bytes(&self) -> Option<u64>;
 
-    /// The tool's output; to be read to its end before [`RunningBackup::finish`]. Gives `None` the second time.
-    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>>;
+    /// The next stream; the one before it was read to its end. `None` after the last one.
+    ///
+    /// # Errors
+    /// When the tool that wrote the stream before did not end well, or that of the next one can't be started.
+    async fn next_stream(&mut self) -> Result<Option<OutputStream>, EngineError>;
 
     /// Waits for every process of the pipe.
     ///
@@ -222,6 +251,12 @@ pub trait Driver: Send + Sync {
     /// Lists what transactions in archived log did.
     async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
         Err(no_logs(request.engine))
+    }
+
+    /// How backups of a method are put back, where that goes through the running server and not by replacing its files. Those
+    /// methods use none of what is about directories above.
+    fn served(&self, _: Method) -> Option<&'static dyn ServedRestore> {
+        None
     }
 
     /// Asks the live server whether it answers and takes logins. Used to wait for it after a start.

@@ -16,18 +16,22 @@ mod private_directory;
 mod problem;
 mod program_directories;
 mod redis;
+mod served;
 pub mod service;
 mod unpack_tar;
 mod wire;
 
 pub use driver::{
-    BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, Parent, Probe, RunningBackup, Staging,
-    StreamSpec, Unpack,
+    BackupFacts, BackupRequest, ConfigurationSource, Driver, LogSink, OutputStream, Parent, Probe, RunningBackup,
+    Staging, StreamSpec, Unpack,
 };
 pub use error::EngineError;
 pub use logs::{LogFile, LogLook, LogReceiver, LogReplay, LogRequest, LogScanRequest, LogStart, Reached};
 pub use mysql::find_program as find_mysql_program;
 pub use program_directories::look_for_programs_in;
+pub use served::{
+    ServedPlace, ServedPlan, ServedProgress, ServedRequest, ServedRestore, ServedState, Staged, StreamSource,
+};
 
 use domain::Engine;
 

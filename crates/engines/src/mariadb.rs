@@ -40,12 +40,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
 use crate::my_family::configuration;
-use crate::{
-    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
-};
+use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
-/// The one stream of a backup.
-const STREAM: StreamSpec = StreamSpec { name: "base", extension: "mbstream" };
+/// What the one stream of a backup is.
+const STREAM_EXTENSION: &str = "mbstream";
 /// How `mariadb-backup` ends its last line when all went well (manual, "mariadb-backup overview").
 const COMPLETION_MARK: &str = "completed OK!";
 /// How long a tool may stay silent. It waits for statements that run when it asks for its lock. // F-03

@@ -35,12 +35,10 @@ use tokio_util::sync::CancellationToken;
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
 use crate::my_family::configuration;
 use crate::unpack_tar::TarUnpack;
-use crate::{
-    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
-};
+use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
-/// The one stream of a backup.
-const STREAM: StreamSpec = StreamSpec { name: "base", extension: "tar" };
+/// What the one stream of a backup is.
+const STREAM_EXTENSION: &str = "tar";
 
 /// The path of a program of MySQL's, where there is one. MariaDB's of the same name are none.
 pub async fn find_program(name: &str) -> Option<std::path::PathBuf> {
@@ -69,7 +67,7 @@ impl Driver for Mysql {
     }
 
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
-        if stream != STREAM.name {
+        if stream != crate::driver::BASE_STREAM {
             let detail = format!("A backup of MySQL has no stream {stream:?}.");
             return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
         }

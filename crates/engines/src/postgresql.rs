@@ -38,11 +38,11 @@ use crate::data_directory::check_replaceable;
 use crate::unpack_tar::TarUnpack;
 use crate::{
     BackupRequest, ConfigurationSource, Driver, EngineError, LogReceiver, LogReplay, LogRequest, LogScanRequest, Probe,
-    Reached, RunningBackup, Staging, StreamSpec, Unpack,
+    Reached, RunningBackup, Staging, Unpack,
 };
 
-/// The one stream of a backup.
-const STREAM: StreamSpec = StreamSpec { name: "base", extension: "tar" };
+/// What the one stream of a backup is.
+const STREAM_EXTENSION: &str = "tar";
 /// What every data directory has (manual, "Database File Layout").
 const VERSION_FILE: &str = "PG_VERSION";
 const CONTROL_FILE: &str = "global/pg_control";
@@ -74,7 +74,7 @@ impl Driver for Postgresql {
     }
 
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
-        if stream != STREAM.name {
+        if stream != crate::driver::BASE_STREAM {
             let detail = format!("The backup has a stream {stream:?}, which PostgreSQL's backups do not have.");
             return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
         }

@@ -27,12 +27,10 @@ use domain::assignment::DatastoreAccess;
 use domain::{Engine, ErrorCode, Inspection};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, StreamSpec, Unpack,
-};
+use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
-/// The one stream of a backup.
-const STREAM: StreamSpec = StreamSpec { name: "base", extension: "rdb" };
+/// What the one stream of a backup is.
+const STREAM_EXTENSION: &str = "rdb";
 /// How long a tool may stay silent: before the first byte, a server that snapshots to disk writes all of it. // F-03
 const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
 

@@ -188,6 +188,7 @@ diesel::table! {
         error_detail -> Nullable<Text>,
         held -> Nullable<Text>,
         log_point -> Nullable<Text>,
+        manifest_sha256 -> Nullable<Text>,
         log_ranges -> Text,
     }
 }

@@ -6,11 +6,11 @@ use chrono::Utc;
 use domain::assignment::{BackupSummary, BackupTask, DatastoreAccess, TaskResult};
 use domain::log_archive::incarnation;
 use domain::manifest::{FORMAT_VERSION, StreamRecord, backup_folder};
-use domain::{BackupType, ErrorCode, JobError, LogPoint, Manifest, StorageAccess, format};
-use engines::{BackupFacts, BackupRequest, EngineError, Parent};
+use domain::{BackupType, ErrorCode, JobError, LogPoint, Manifest, StorageAccess, StoredManifest, format};
+use engines::{BackupFacts, BackupRequest, EngineError, OutputStream};
 use vault::{BackupWriter, Vault, VaultError, WriteOptions};
 
-use crate::chain;
+use crate::chain::{self, UsableParent};
 use crate::context::{JobContext, JobFailure, driver_of};
 
 /// Makes one backup.
@@ -30,11 +30,11 @@ pub async fn make_backup(
     vault.check().await?;
     let folder = backup_folder(datastore.id, task.id);
     if context.attempt > 1
-        && let Ok(manifest) = vault.read_manifest(&folder).await
+        && let Ok(StoredManifest { manifest, sha256 }) = vault.read_manifest(&folder, None).await
     {
         // An earlier attempt wrote its manifest and was lost before it could say so. // F-25
         context.log.info("An earlier attempt had already finished this backup");
-        return Ok(TaskResult::Backup { summary: summary_of(&manifest) });
+        return Ok(TaskResult::Backup { summary: summary_of(manifest, sha256) });
     }
     let work_directory = tempfile::Builder::new()
         .prefix("backup-")
@@ -53,8 +53,8 @@ pub async fn make_backup(
     }
     match made {
         Ok(manifest) => {
-            let summary = summary_of(&manifest);
-            writer.commit(manifest).await?;
+            let sha256 = writer.commit(manifest.clone()).await?;
+            let summary = summary_of(manifest, sha256);
             context.log.info(format!(
                 "Backup {} is complete: {} stored for {} of data",
                 task.number,
@@ -117,14 +117,14 @@ async fn stream_into(
     context: &JobContext,
     task: &BackupTask,
     datastore: &DatastoreAccess,
-    parent: Option<Parent>,
+    parent: Option<UsableParent>,
     work_directory: &Path,
     writer: &mut BackupWriter,
 ) -> Result<Manifest, Unmade> {
     let driver = driver_of(datastore.engine)?;
     let started_at = Utc::now();
-    let parent_id = parent.as_ref().map(|parent| parent.manifest.backup_id);
-    let backup_type = match (task.backup_type, &parent) {
+    let built_on = parent.as_ref().map(|usable| (usable.parent.manifest.backup_id, usable.sha256.clone()));
+    let backup_type = match (task.backup_type, &built_on) {
         (BackupType::Incremental, None) => BackupType::Full,
         (asked, _) => asked,
     };
@@ -133,39 +133,25 @@ async fn stream_into(
             datastore: datastore.clone(),
             method: task.method,
             backup_type,
-            parent,
+            parent: parent.map(|usable| usable.parent),
             work_directory: work_directory.to_owned(),
             log: context.log.sink(),
             cancel: context.stop.clone(),
         })
         .await?;
-    let stream = running.stream();
-    let output = running
-        .take_output()
-        .ok_or_else(|| JobError::new(ErrorCode::Internal, "The tool's output was already taken."))?;
     context.progress.begin("streaming", running.estimated_bytes());
-    let progress = context.progress.clone();
-    let written = writer
-        .write_stream(
-            stream.name,
-            stream.extension,
-            output,
-            &move |written: vault::WriteProgress| progress.set_bytes(written.original_bytes),
-            &context.stop,
-        )
-        .await;
-    if context.stop.is_cancelled() {
-        return Err(JobFailure::Stopped.into());
+    let mut before = 0;
+    while let Some(stream) = running.next_stream().await? {
+        match write(context, writer, stream, before).await {
+            Ok(bytes) => before += bytes,
+            Err(Unwritten::Empty(error)) => {
+                // The tool's own reason says more than that it wrote nothing.
+                running.finish().await?;
+                return Err(error.into());
+            }
+            Err(Unwritten::Failed(failure)) => return Err(failure.into()),
+        }
     }
-    if let Err(error) = &written {
-        context.log.error(format!("The storage did not take the backup: {error}"));
-    }
-    if let Err(error @ VaultError::EmptyStream { .. }) = written {
-        // The tool's own reason says more than that it wrote nothing.
-        running.finish().await?;
-        return Err(error.into());
-    }
-    written?;
     context.progress.begin("finishing", None);
     let facts = running.finish().await?;
     if let (Some(registered), Some(found)) = (&datastore.server_identity, &facts.server_identity)
@@ -180,17 +166,49 @@ async fn stream_into(
     }
     if let Some((stream, path)) = &facts.continuation {
         let file = tokio::fs::File::open(path).await;
-        let file = file.map_err(|source| VaultError::Source { stream: stream.name.to_owned(), source })?;
-        writer.write_stream(stream.name, stream.extension, file, &|_| {}, &context.stop).await?;
+        let file = file.map_err(|source| VaultError::Source { stream: stream.name.clone(), source })?;
+        writer.write_stream(&stream.name, stream.extension, file, &|_| {}, &context.stop).await?;
     }
     context.lease.confirm().await?;
-    Ok(manifest_of(task, datastore, (backup_type, parent_id), started_at, facts, writer))
+    Ok(manifest_of(task, datastore, (backup_type, built_on), started_at, facts, writer))
+}
+
+/// Why a stream is not in the storage.
+enum Unwritten {
+    Empty(VaultError),
+    Failed(JobFailure),
+}
+
+/// Stores one stream, after `before` bytes of others, and gives its size.
+async fn write(
+    context: &JobContext,
+    writer: &mut BackupWriter,
+    stream: OutputStream,
+    before: u64,
+) -> Result<u64, Unwritten> {
+    let progress = context.progress.clone();
+    let OutputStream { spec, output } = stream;
+    let on_progress = move |written: vault::WriteProgress| progress.set_bytes(before + written.original_bytes);
+    let written = writer.write_stream(&spec.name, spec.extension, output, &on_progress, &context.stop).await;
+    if context.stop.is_cancelled() {
+        return Err(Unwritten::Failed(JobFailure::Stopped));
+    }
+    match written {
+        Ok(record) => Ok(record.original_size_bytes),
+        Err(error) => {
+            context.log.error(format!("The storage did not take the backup: {error}"));
+            Err(match error {
+                error @ VaultError::EmptyStream { .. } => Unwritten::Empty(error),
+                error => Unwritten::Failed(error.into()),
+            })
+        }
+    }
 }
 
 fn manifest_of(
     task: &BackupTask,
     datastore: &DatastoreAccess,
-    (backup_type, parent_id): (BackupType, Option<uuid::Uuid>),
+    (backup_type, built_on): (BackupType, Option<(uuid::Uuid, String)>),
     started_at: chrono::DateTime<Utc>,
     facts: BackupFacts,
     writer: &BackupWriter,
@@ -198,6 +216,7 @@ fn manifest_of(
     let streams = writer.streams().to_vec();
     let original_size_bytes = streams.iter().map(|stream| stream.original_size_bytes).sum();
     let size_bytes = streams.iter().flat_map(|stream| &stream.objects).map(|object| object.size_bytes).sum();
+    let (parent_id, parent_sha256) = built_on.unzip();
     let restore_commands = match parent_id {
         None => commands_from_folder(facts.restore_commands, &streams),
         // They name the folder of each link.
@@ -216,6 +235,7 @@ fn manifest_of(
         method: task.method,
         backup_type,
         parent_id,
+        parent_sha256,
         created_at: task.created_at,
         started_at,
         ended_at: Utc::now(),
@@ -233,7 +253,7 @@ fn manifest_of(
         unpacked_size_bytes: facts.unpacked_size_bytes.unwrap_or(original_size_bytes),
         restore_commands,
         engine_facts: facts.engine_facts,
-        continuation: facts.continuation.map(|(stream, _)| stream.name.to_owned()),
+        continuation: facts.continuation.map(|(stream, _)| stream.name),
         unknown: Default::default(),
     };
     manifest.format_version = manifest.oldest_format();
@@ -249,17 +269,18 @@ fn commands_from_folder(mut commands: Vec<String>, streams: &[StreamRecord]) -> 
     commands
 }
 
-fn summary_of(manifest: &Manifest) -> BackupSummary {
+fn summary_of(manifest: Manifest, manifest_sha256: String) -> BackupSummary {
     BackupSummary {
         backup_type: manifest.backup_type,
         parent_id: manifest.parent_id,
         size_bytes: manifest.size_bytes,
         original_size_bytes: manifest.original_size_bytes,
-        engine_version: manifest.engine_version.clone(),
-        log_position: manifest.log_position.clone(),
-        server_identity: manifest.server_identity.clone(),
-        log_point: manifest.log_point.clone(),
-        log_ranges: manifest.log_ranges.clone(),
+        engine_version: manifest.engine_version,
+        log_position: manifest.log_position,
+        server_identity: manifest.server_identity,
+        log_point: manifest.log_point,
+        log_ranges: manifest.log_ranges,
         encrypted: false,
+        manifest_sha256,
     }
 }

@@ -31,7 +31,7 @@ use crate::my_family::client::user;
 use crate::my_family::uptime::was_restarted;
 use crate::private_directory::PrivateDirectory;
 use crate::problem::Problem;
-use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
+use crate::{BackupFacts, BackupRequest, EngineError, OutputStream, RunningBackup, StreamSpec};
 
 /// A running `mariadb-backup`.
 struct Running {
@@ -142,18 +142,15 @@ fn login_user(line: &str) -> Option<&str> {
 
 #[async_trait]
 impl RunningBackup for Running {
-    fn stream(&self) -> StreamSpec {
-        super::STREAM
-    }
-
     fn estimated_bytes(&self) -> Option<u64> {
         // How many pages changed is known only afterwards.
         (self.estimated_bytes > 0 && self.increment.is_none()).then_some(self.estimated_bytes)
     }
 
-    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-        let output = self.output.take()?;
-        Some(Box::new(Counted { output, bytes: Arc::clone(&self.stream_bytes) }))
+    async fn next_stream(&mut self) -> Result<Option<OutputStream>, EngineError> {
+        let Some(output) = self.output.take() else { return Ok(None) };
+        let counted = Counted { output, bytes: Arc::clone(&self.stream_bytes) };
+        Ok(Some(OutputStream::new(StreamSpec::base(super::STREAM_EXTENSION), counted)))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {

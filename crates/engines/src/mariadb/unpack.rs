@@ -10,7 +10,8 @@ use tokio::io::AsyncWrite;
 use tokio_util::sync::CancellationToken;
 
 use super::stream_guard::{Refusal, StreamGuard};
-use super::{STALL_LIMIT, STREAM, layout};
+use super::{STALL_LIMIT, layout};
+use crate::driver::BASE_STREAM;
 use crate::{EngineError, Staging, Unpack};
 
 struct Unpacking {
@@ -25,7 +26,7 @@ struct Unpacking {
 /// # Errors
 /// `manifest_invalid` for a stream that no backup of MariaDB's has, `missing_tool`.
 pub(super) fn start(staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
-    if stream != STREAM.name {
+    if stream != BASE_STREAM {
         return Err(EngineError::known(
             ErrorCode::ManifestInvalid,
             format!("A backup of MariaDB has no stream {stream:?}."),

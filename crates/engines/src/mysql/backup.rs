@@ -10,19 +10,18 @@ use domain::assignment::DatastoreAccess;
 use domain::{BackupType, ErrorCode, LogLevel, Method};
 use nix::unistd::User;
 use process::{Child, ChildStdout, Command, Credentials};
-use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
 use super::clone::{self, Clone};
 use super::facts::{LogPosition, ServerFacts};
-use super::{STREAM, layout, preflight};
+use super::{STREAM_EXTENSION, layout, preflight};
 use crate::logs::LogStart;
 use crate::my_family::binary_log::{LogFileName, position_of, stream_of};
 use crate::my_family::blocking;
 use crate::my_family::client::user;
 use crate::my_family::uptime::was_restarted;
 use crate::problem::Problem;
-use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
+use crate::{BackupFacts, BackupRequest, EngineError, OutputStream, RunningBackup, StreamSpec};
 
 /// How long tar may wait for somebody to take what it read. // F-03
 const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -148,16 +147,12 @@ fn check_same_server(before: &ServerFacts, after: &ServerFacts, started: Instant
 
 #[async_trait]
 impl RunningBackup for Running {
-    fn stream(&self) -> StreamSpec {
-        STREAM
-    }
-
     fn estimated_bytes(&self) -> Option<u64> {
         Some(self.clone.bytes)
     }
 
-    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-        self.output.take().map(|output| Box::new(output) as _)
+    async fn next_stream(&mut self) -> Result<Option<OutputStream>, EngineError> {
+        Ok(self.output.take().map(|output| OutputStream::new(StreamSpec::base(STREAM_EXTENSION), output)))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {

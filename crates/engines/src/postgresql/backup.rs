@@ -12,10 +12,9 @@ use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::{BackupType, ErrorCode, LogLevel, Method};
 use process::{Child, ChildStdout, Command};
-use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
 
-use super::STREAM;
+use super::STREAM_EXTENSION;
 use super::archive_end::{ArchiveReader, Seen};
 use super::binaries;
 use super::connection::Connection;
@@ -25,7 +24,7 @@ use super::member_copy::MemberCopy;
 use super::server::{self, Server};
 use crate::error::missing_tool;
 use crate::problem::Problem;
-use crate::{BackupFacts, BackupRequest, EngineError, LogStart, RunningBackup, StreamSpec};
+use crate::{BackupFacts, BackupRequest, EngineError, LogStart, OutputStream, RunningBackup, StreamSpec};
 
 const TOOL: &str = "pg_basebackup";
 /// `fetch` puts the log into the archive's end; the password comes from where the environment says.
@@ -179,7 +178,7 @@ impl BaseBackup {
         let Some(copy) = &self.tool_manifest else { return Ok(None) };
         let file = copy.lock().unwrap_or_else(PoisonError::into_inner).finish();
         let file = file.map_err(EngineError::file("keeping the backup's manifest", TOOL_MANIFEST))?;
-        Ok(file.map(|file| (StreamSpec { name: TOOL_MANIFEST, extension: "json" }, file)))
+        Ok(file.map(|file| (StreamSpec::new(TOOL_MANIFEST, "json"), file)))
     }
 }
 
@@ -207,18 +206,15 @@ pub(super) fn no_tool(server_major: u32) -> Problem {
 
 #[async_trait]
 impl RunningBackup for BaseBackup {
-    fn stream(&self) -> StreamSpec {
-        STREAM
-    }
-
     fn estimated_bytes(&self) -> Option<u64> {
         // How many blocks changed is known only afterwards.
         self.increment.is_none().then(|| self.data_bytes())
     }
 
-    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-        let output = self.output.take()?;
-        Some(Box::new(ArchiveReader::new(output, Arc::clone(&self.seen), self.tool_manifest.clone())))
+    async fn next_stream(&mut self) -> Result<Option<OutputStream>, EngineError> {
+        let Some(output) = self.output.take() else { return Ok(None) };
+        let archive = ArchiveReader::new(output, Arc::clone(&self.seen), self.tool_manifest.clone());
+        Ok(Some(OutputStream::new(StreamSpec::base(STREAM_EXTENSION), archive)))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::{BackupType, Engine, ErrorCode, LogLevel, Method};
 use process::{Child, ChildStdout, Command, ProcessError};
-use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +16,7 @@ use super::facts::{SETTINGS, ServerFacts, Settings, check_protocol};
 use super::layout::Layout;
 use super::rdb_stream::{Ending, RdbStream, Seen};
 use super::{STALL_LIMIT, acl, client};
-use crate::{BackupFacts, BackupRequest, EngineError, RunningBackup, StreamSpec};
+use crate::{BackupFacts, BackupRequest, EngineError, OutputStream, RunningBackup, StreamSpec};
 
 /// How the tool says that all came (`redis-cli.c`, `getRDB`).
 const COMPLETION_MARK: &str = "Transfer finished with success";
@@ -139,17 +138,12 @@ fn failure(datastore: &DatastoreAccess, error: ProcessError) -> EngineError {
 
 #[async_trait]
 impl RunningBackup for Running {
-    fn stream(&self) -> StreamSpec {
-        super::STREAM
-    }
-
     fn estimated_bytes(&self) -> Option<u64> {
         self.estimated_bytes
     }
 
-    fn take_output(&mut self) -> Option<Box<dyn AsyncRead + Send + Unpin>> {
-        let output = self.output.take()?;
-        Some(Box::new(output))
+    async fn next_stream(&mut self) -> Result<Option<OutputStream>, EngineError> {
+        Ok(self.output.take().map(|output| OutputStream::new(StreamSpec::base(super::STREAM_EXTENSION), output)))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {

@@ -13,8 +13,8 @@ use domain::{Engine, ErrorCode};
 use process::Credentials;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-use super::STREAM;
 use super::layout::Layout;
+use crate::driver::BASE_STREAM;
 use crate::{EngineError, Staging, Unpack};
 
 /// What Redis gives its own snapshots, where the live server has none.
@@ -86,7 +86,7 @@ impl AsyncWrite for Target {
 /// # Errors
 /// `manifest_invalid` for a stream that no backup of this engine's has; a file that can't be made.
 pub(super) async fn start(engine: Engine, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
-    if stream != STREAM.name {
+    if stream != BASE_STREAM {
         return Err(EngineError::known(
             ErrorCode::ManifestInvalid,
             format!("A backup of {} has no stream {stream:?}.", engine.title()),

@@ -44,7 +44,7 @@ async fn the_estimate_is_near_the_stream() {
     let mut running = driver(Engine::Mariadb).backup(request).await.expect("start");
     let estimate = running.estimated_bytes().expect("an estimate");
     let mut stream = Vec::new();
-    running.take_output().expect("output").read_to_end(&mut stream).await.expect("read");
+    next_output(&mut running).await.read_to_end(&mut stream).await.expect("read");
     running.finish().await.expect("finish");
     let length = stream.len() as u64;
     assert!(estimate > length / 2 && estimate < length * 2, "{estimate} for {length}");
@@ -63,7 +63,7 @@ async fn f02_a_killed_tool_is_a_failed_backup() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access, Method::Mariabackup, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Mariadb).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 100_000]).await.expect("it has begun");
     let tool = tools_working_in(&server).pop().expect("the tool works in the data directory");
     kill(tool);
@@ -93,7 +93,7 @@ async fn f04_a_dropped_backup_leaves_no_tool_and_no_lock() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access, Method::Mariabackup, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Mariadb).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 1000]).await.expect("it has begun");
     drop((running, output));
     wait_until("the tool has ended", Duration::from_secs(20), || tools_working_in(&server).is_empty());
@@ -112,7 +112,7 @@ async fn f50_a_restart_meanwhile_is_a_failed_backup() {
     let request = request(&access, Method::Mariabackup, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Mariadb).backup(request).await.expect("start");
     let mut stream = Vec::new();
-    running.take_output().expect("output").read_to_end(&mut stream).await.expect("read");
+    next_output(&mut running).await.read_to_end(&mut stream).await.expect("read");
     // The tool is done and well; the server that it spoke with is gone before anybody asks it again.
     server.crash().expect("crash");
     server.start_again().expect("start again");

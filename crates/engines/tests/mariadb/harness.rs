@@ -8,10 +8,11 @@ use std::thread::JoinHandle;
 use domain::assignment::DatastoreAccess;
 use domain::{BackupType, Engine, LogLevel, Manifest, Method, Secret, Service};
 use engines::{
-    BackupFacts, BackupRequest, ConfigurationSource, Driver, EngineError, LogSink, Parent, Probe, Staging, driver_for,
+    BackupFacts, BackupRequest, ConfigurationSource, Driver, EngineError, LogSink, Parent, Probe, RunningBackup,
+    Staging, driver_for,
 };
 use process::Credentials;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -89,11 +90,15 @@ pub async fn back_up_with(
     }
     let mut running = driver(access.engine).backup(BackupRequest { parent, ..request }).await?;
     let mut stream = Vec::new();
-    let read = running.take_output().expect("output").read_to_end(&mut stream).await;
-    assert!(running.take_output().is_none(), "given once");
+    let read = next_output(&mut running).await.read_to_end(&mut stream).await;
     let facts = running.finish().await?;
     read.expect("read the stream");
     Ok(Made { stream, facts, log })
+}
+
+/// The one stream of a backup.
+pub async fn next_output(running: &mut Box<dyn RunningBackup>) -> Box<dyn AsyncRead + Send + Unpin> {
+    running.next_stream().await.expect("a tool that runs").expect("a stream").output
 }
 
 pub fn manifest(access: &DatastoreAccess, method: Method, facts: &BackupFacts) -> Manifest {
@@ -113,6 +118,7 @@ pub fn manifest(access: &DatastoreAccess, method: Method, facts: &BackupFacts) -
         method,
         backup_type: BackupType::Full,
         parent_id: None,
+        parent_sha256: None,
         created_at: now,
         started_at: now,
         ended_at: now,

@@ -62,7 +62,7 @@ async fn f02_a_killed_tool_is_a_failed_backup() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access(&server), Method::MysqlClone, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Mysql).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = super::harness::next_output(&mut running).await;
     output.read_exact(&mut [0; 100_000]).await.expect("it has begun");
     let tools = named(&server, "tar");
     assert_eq!(tools.len(), 1);
@@ -80,7 +80,7 @@ async fn f04_a_dropped_backup_leaves_no_tool_and_no_clone() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access(&server), Method::MysqlClone, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Mysql).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = super::harness::next_output(&mut running).await;
     output.read_exact(&mut [0; 1000]).await.expect("it has begun");
     drop((running, output));
     wait_until("nothing is left", PATIENCE, || left_beside(&server).is_empty() && named(&server, "tar").is_empty());
@@ -145,7 +145,7 @@ async fn f50_a_restart_meanwhile_is_a_failed_backup() {
     let request = request(&access(&server), Method::MysqlClone, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Mysql).backup(request).await.expect("start");
     let mut stream = Vec::new();
-    running.take_output().expect("output").read_to_end(&mut stream).await.expect("read");
+    super::harness::next_output(&mut running).await.read_to_end(&mut stream).await.expect("read");
     // The tool is done and well; the server is gone before anybody asks it again.
     server.crash().expect("crash");
     server.start_again().expect("start again");

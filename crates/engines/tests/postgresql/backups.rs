@@ -41,7 +41,7 @@ async fn f81_a_password_like_an_ordinary_word_spoils_nothing() {
         datastore.password = Some(Secret::new(password));
         assert!(!inspect(&datastore).await.capabilities.methods.is_empty());
         let mut running = start_backup(&datastore, &Log::default(), &CancellationToken::new()).await.unwrap();
-        running.take_output().unwrap().read_to_end(&mut Vec::new()).await.unwrap();
+        next_output(&mut running).await.read_to_end(&mut Vec::new()).await.unwrap();
         running.finish().await.unwrap();
     }
 }
@@ -91,7 +91,7 @@ async fn f80_the_password_is_in_no_argument_list() {
     });
     assert!(inspect(&datastore).await.refusal.is_none());
     let mut running = start_backup(&datastore, &Log::default(), &CancellationToken::new()).await.unwrap();
-    running.take_output().unwrap().read_to_end(&mut Vec::new()).await.unwrap();
+    next_output(&mut running).await.read_to_end(&mut Vec::new()).await.unwrap();
     running.finish().await.unwrap();
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     assert!(watcher.join().unwrap().contains("pg_basebackup"), "the watcher saw the tool");
@@ -102,7 +102,7 @@ async fn f02_a_killed_tool_is_no_backup() {
     let server = Postgres::start().unwrap();
     fill(&server);
     let mut running = start_backup(&access(&server), &Log::default(), &CancellationToken::new()).await.unwrap();
-    let mut output = running.take_output().unwrap();
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 4096]).await.unwrap();
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(tool(&server)), Signal::SIGKILL).unwrap();
     // What was in the pipe still comes, and then an end that looks like any other.
@@ -120,7 +120,7 @@ async fn f02_a_backup_whose_output_was_not_read_is_none() {
     let server = Postgres::start().unwrap();
     fill(&server);
     let mut running = start_backup(&access(&server), &Log::default(), &CancellationToken::new()).await.unwrap();
-    let mut output = running.take_output().unwrap();
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 4096]).await.unwrap();
     drop(output);
     let error = running.finish().await.unwrap_err();
@@ -133,7 +133,7 @@ async fn f04_cancelling_ends_the_tool_and_the_servers_part() {
     fill(&server);
     let cancel = CancellationToken::new();
     let mut running = start_backup(&access(&server), &Log::default(), &cancel).await.unwrap();
-    let mut output = running.take_output().unwrap();
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 4096]).await.unwrap();
     cancel.cancel();
     assert!(running.finish().await.unwrap_err().is_cancelled());
@@ -148,7 +148,7 @@ async fn f50_a_restart_during_the_backup_is_noticed() {
     let server = Postgres::start().unwrap();
     fill(&server);
     let mut running = start_backup(&access(&server), &Log::default(), &CancellationToken::new()).await.unwrap();
-    let mut output = running.take_output().unwrap();
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 4096]).await.unwrap();
     server.crash().unwrap();
     server.start_again().unwrap();
@@ -163,7 +163,7 @@ async fn f50_a_restart_during_the_backup_is_noticed() {
 async fn f50_a_restart_right_after_the_last_byte_is_noticed() {
     let server = Postgres::start().unwrap();
     let mut running = start_backup(&access(&server), &Log::default(), &CancellationToken::new()).await.unwrap();
-    running.take_output().unwrap().read_to_end(&mut Vec::new()).await.unwrap();
+    next_output(&mut running).await.read_to_end(&mut Vec::new()).await.unwrap();
     server.restart().unwrap();
     let error = running.finish().await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::SourceChanged, "{error:?}");

@@ -47,7 +47,7 @@ async fn back_up_on(server: &Postgres, parent: Option<(Manifest, &Path)>) -> Res
     };
     let mut running = driver().backup(request).await?;
     let mut tar = Vec::new();
-    running.take_output().unwrap().read_to_end(&mut tar).await.unwrap();
+    next_output(&mut running).await.read_to_end(&mut tar).await.unwrap();
     let facts = running.finish().await?;
     Ok(Made { tar, facts, work })
 }

@@ -12,7 +12,7 @@ use domain::{BackupType, Engine, Finding, Inspection, LogLevel, Manifest, Method
 use engines::{BackupFacts, BackupRequest, Driver, EngineError, LogSink, Probe, RunningBackup, Staging};
 use process::Credentials;
 use testkit::Postgres;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -97,12 +97,16 @@ pub async fn back_up(server: &Postgres) -> Stored {
 pub async fn back_up_of(datastore: &DatastoreAccess) -> Stored {
     let log = Log::default();
     let mut running = start_backup(datastore, &log, &CancellationToken::new()).await.unwrap();
-    let mut output = running.take_output().unwrap();
-    assert!(running.take_output().is_none());
+    let mut output = next_output(&mut running).await;
     let mut tar = Vec::new();
     output.read_to_end(&mut tar).await.unwrap();
     let facts = running.finish().await.unwrap();
     Stored { tar, facts, log: log.text() }
+}
+
+/// The one stream of a backup.
+pub async fn next_output(running: &mut Box<dyn RunningBackup>) -> Box<dyn AsyncRead + Send + Unpin> {
+    running.next_stream().await.expect("a tool that runs").expect("a stream").output
 }
 
 /// A staging directory as a worker makes it; removed with the server's own directory.
@@ -140,6 +144,7 @@ pub fn manifest(facts: &BackupFacts) -> Manifest {
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,
+        parent_sha256: None,
         created_at: now,
         started_at: now,
         ended_at: now,

@@ -51,7 +51,7 @@ async fn f02_a_killed_tool_is_a_failed_backup() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access, Method::Rdb, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Redis).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 100_000]).await.expect("it has begun");
     let tools = transfers_to(server.port);
     assert_eq!(tools.len(), 1);
@@ -85,7 +85,7 @@ async fn f02_a_server_that_dies_meanwhile_is_a_failed_backup() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access, Method::Rdb, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Redis).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 100_000]).await.expect("it has begun");
     server.crash().expect("crash");
     let mut rest = Vec::new();
@@ -101,7 +101,7 @@ async fn f50_a_restart_meanwhile_is_a_failed_backup() {
     let request = request(&access, Method::Rdb, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Redis).backup(request).await.expect("start");
     let mut stream = Vec::new();
-    running.take_output().expect("output").read_to_end(&mut stream).await.expect("read");
+    next_output(&mut running).await.read_to_end(&mut stream).await.expect("read");
     server.restart().expect("restart");
     let error = running.finish().await.expect_err("restarted").to_job_error();
     assert_eq!(error.code, ErrorCode::SourceChanged, "{}", error.detail);
@@ -114,7 +114,7 @@ async fn f04_a_dropped_backup_leaves_no_tool() {
     let work_directory = tempfile::tempdir().expect("a directory");
     let request = request(&access, Method::Rdb, work_directory.path(), &Log::default());
     let mut running = driver(Engine::Redis).backup(request).await.expect("start");
-    let mut output = running.take_output().expect("output");
+    let mut output = next_output(&mut running).await;
     output.read_exact(&mut [0; 1000]).await.expect("it has begun");
     drop((running, output));
     wait_until("the tool has ended", Duration::from_secs(20), || transfers_to(server.port).is_empty());

@@ -69,6 +69,7 @@ pub fn summary(size_bytes: u64) -> BackupSummary {
         log_point: None,
         log_ranges: Vec::new(),
         encrypted: false,
+        manifest_sha256: "5e".repeat(32),
     }
 }
 
