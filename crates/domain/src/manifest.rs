@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::transaction_log::LogRange;
 use crate::{BackupType, Engine, LogPoint, Method};
 
 /// The newest format that this version writes and reads. 2 has increments, which a reader of 1 would take for full
@@ -35,6 +36,9 @@ pub struct Manifest {
     pub backup_type: BackupType,
     /// The backup that this one is an increment on. // F-70
     pub parent_id: Option<Uuid>,
+    /// That backup's [`StoredManifest::sha256`]: who knows the digest of a chain's last manifest knows all of it. // F-90
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_sha256: Option<String>,
     pub created_at: DateTime<Utc>,
     pub started_at: DateTime<Utc>,
     pub ended_at: DateTime<Utc>,
@@ -42,6 +46,9 @@ pub struct Manifest {
     /// Where replaying archived logs on it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_point: Option<LogPoint>,
+    /// What it holds of each database's transaction log, where the log is in backups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_ranges: Vec<LogRange>,
     /// The tool's argument list, without secrets.
     pub command_line: Vec<String>,
     /// The line by which the tool said that it was done.
@@ -79,6 +86,15 @@ impl Manifest {
         }
         self
     }
+}
+
+/// A manifest as it was found in, or put into, a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredManifest {
+    pub manifest: Manifest,
+    /// SHA-256 of its object, in hexadecimal. The manifest has the checksums of all objects of the backup, so this is the digest
+    /// of all of it; the catalog keeps it, out of the reach of those who can write to the storage alone. // F-90
+    pub sha256: String,
 }
 
 /// One stream of the tool, cut into objects. Each object has its SHA-256, and inside it zstd's own checksum of the data

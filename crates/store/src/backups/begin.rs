@@ -144,6 +144,7 @@ pub fn insert_backup(
         engine_version: None,
         log_position: None,
         log_point: None,
+        log_ranges: "[]".to_owned(),
         server_identity: None,
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),
@@ -152,6 +153,7 @@ pub fn insert_backup(
         error_code: None,
         error_detail: None,
         held: None,
+        manifest_sha256: None,
     };
     diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
     Ok(row)

@@ -236,7 +236,9 @@ fn settle_backup(
                 backups::log_position.eq(&summary.log_position),
                 backups::server_identity.eq(&summary.server_identity),
                 backups::log_point.eq(log_point),
+                backups::log_ranges.eq(to_json("backups.log_ranges", &summary.log_ranges)?),
                 backups::encrypted.eq(summary.encrypted),
+                backups::manifest_sha256.eq(&summary.manifest_sha256),
             ))
             .execute(transaction.connection)?;
     }
@@ -254,7 +256,8 @@ fn settle_verification(transaction: &mut Transaction<'_>, job: &JobRow, ending: 
                 ErrorCode::ObjectMissing
                 | ErrorCode::ObjectCorrupted
                 | ErrorCode::ManifestMissing
-                | ErrorCode::ManifestInvalid,
+                | ErrorCode::ManifestInvalid
+                | ErrorCode::ManifestChanged,
             ),
         ) => VerificationStatus::Failed,
         _ => return Ok(()),
