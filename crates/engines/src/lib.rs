@@ -8,6 +8,7 @@ mod driver;
 mod error;
 mod logs;
 mod mariadb;
+mod mssql;
 mod my_family;
 mod mysql;
 
@@ -43,6 +44,6 @@ pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
         Engine::Redis => Some(&redis::REDIS),
         Engine::Valkey => Some(&redis::VALKEY),
         Engine::Mysql => Some(&mysql::Mysql),
-        Engine::Mssql => None,
+        Engine::Mssql => Some(&mssql::Mssql),
     }
 }

@@ -116,6 +116,7 @@ impl MssqlBuilder {
                         return;
                     }
                     if let Ok(stream) = stream {
+                        let _ = stream.set_nodelay(true);
                         let shared = Arc::clone(&shared);
                         std::thread::spawn(move || Connection::serve(shared, stream));
                     }

@@ -59,7 +59,8 @@ pub(super) fn stream_name(index: usize) -> String {
 pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
     let BackupRequest { datastore, method, backup_type, parent, log, cancel, .. } = request;
     if method != Method::MssqlBackup || backup_type == BackupType::Incremental {
-        let detail = format!("SQL Server takes full, differential and log backups, not {backup_type} ones by {method}.");
+        let detail =
+            format!("SQL Server takes full, differential and log backups, not {backup_type} ones by {method}.");
         return Err(EngineError::known(ErrorCode::UnsupportedMethod, detail));
     }
     let shared = Shared::of(&datastore)?;
@@ -67,7 +68,9 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
     let before = ServerFacts::of(&mut session).await?;
     preflight::check_identity(&datastore, &before)?;
     let databases = chosen(&before, backup_type, &log)?;
-    preflight::check_backup_permissions(&mut session, &before, &databases).await?.map_or(Ok(()), |problem| Err(problem.into_error()))?;
+    preflight::check_backup_permissions(&mut session, &before, &databases)
+        .await?
+        .map_or(Ok(()), |problem| Err(problem.into_error()))?;
     match (&parent, backup_type) {
         (_, BackupType::Full) => {}
         (Some(parent), _) => increment::check(&parent.manifest, &databases, backup_type)?,
@@ -123,7 +126,8 @@ impl RunningBackup for Running {
         let done = self.back_up(&database, &file).await?;
         self.done.push(done);
         let spec = StreamSpec::new(stream_name(self.done.len() - 1), EXTENSION);
-        let opened = tokio::fs::File::open(&file.path).await.map_err(|error| file.unusable("read what is in", &error))?;
+        let opened =
+            tokio::fs::File::open(&file.path).await.map_err(|error| file.unusable("read what is in", &error))?;
         Ok(Some(OutputStream::new(spec, FileStream { opened, _file: file })))
     }
 
@@ -200,7 +204,10 @@ impl Running {
         if fits || self.backup_type == BackupType::Full {
             return Ok(());
         }
-        let detail = format!("Somebody else backed up {:?} at the same moment, and this backup builds on theirs.", range.database);
+        let detail = format!(
+            "Somebody else backed up {:?} at the same moment, and this backup builds on theirs.",
+            range.database
+        );
         Err(EngineError::known(ErrorCode::SourceChanged, detail))
     }
 

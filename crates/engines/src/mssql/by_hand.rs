@@ -9,7 +9,8 @@ use crate::Parent;
 /// Shell commands, a line each. `SHARED_DIRECTORY` stands for a directory that the server can read.
 pub(super) fn restore_commands(backup_type: BackupType, databases: &[String], parent: Option<&Parent>) -> Vec<String> {
     let mut commands = Vec::new();
-    let before = parent.and_then(|parent| parent.folders.iter().rev().nth(1)).filter(|_| backup_type != BackupType::Full);
+    let before =
+        parent.and_then(|parent| parent.folders.iter().rev().nth(1)).filter(|_| backup_type != BackupType::Full);
     if let Some(folder) = before {
         commands.push(format!(
             "# First what this one builds on, oldest first, each without the line with RECOVERY: ../{folder}/manifest.json"

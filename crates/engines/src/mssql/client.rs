@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
-use secrecy::ExposeSecret;
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
@@ -47,14 +46,17 @@ impl Session {
             config.database("master");
             config.application_name("Holdfast");
             config.encryption(EncryptionLevel::NotSupported);
-            let password = datastore.password.as_ref().map(|password| password.expose_secret().to_owned());
+            let password = datastore.password.as_ref().map(|password| password.expose().to_owned());
             let user = datastore.username.clone().unwrap_or_default();
             config.authentication(AuthMethod::sql_server(user, password.unwrap_or_default()));
             Client::connect(config, stream.compat_write()).await.map_err(|error| match Refusal::of(&error) {
                 refusal @ Refusal::Server { .. } => refusal.during("Logging in", datastore),
                 _ => EngineError::known(
                     ErrorCode::EngineMismatch,
-                    format!("What answers at {}:{} is no SQL Server that lets a client in: {error}.", datastore.host, datastore.port),
+                    format!(
+                        "What answers at {}:{} is no SQL Server that lets a client in: {error}.",
+                        datastore.host, datastore.port
+                    ),
                 ),
             })
         };

@@ -43,7 +43,10 @@ impl Header {
         clock: DateTime<FixedOffset>,
     ) -> Result<Self, EngineError> {
         let wrong = |what: &str| {
-            EngineError::known(ErrorCode::BackupIncomplete, format!("The backup of {database} {what}, its header says."))
+            EngineError::known(
+                ErrorCode::BackupIncomplete,
+                format!("The backup of {database} {what}, its header says."),
+            )
         };
         let [row] = rows else { return Err(wrong("is not the only one in its file")) };
         let expected = match backup_type {
@@ -75,6 +78,7 @@ impl Header {
                 checkpoint_lsn: number("CheckpointLSN")?,
                 database_backup_lsn: number("DatabaseBackupLSN")?,
                 differential_base_lsn: lsn(row, "DifferentialBaseLSN").filter(|_| expected == DIFFERENTIAL),
+                keeps_log: row.text("RecoveryModel") != Some("SIMPLE"),
                 covered_until: until.and_then(|until| utc(until, clock)).ok_or_else(|| wrong("has no times"))?,
                 is_copy_only: row.is_set("IsCopyOnly"),
             },

@@ -16,6 +16,9 @@ pub(super) fn check(
     databases: &[DatabaseFacts],
     backup_type: BackupType,
 ) -> Result<(), EngineError> {
+    if backup_type == BackupType::Log {
+        log_goes_on(parent, databases)?;
+    }
     for database in databases {
         let range = parent.log_ranges.iter().find(|range| range.database == database.name);
         let judged = match (range, backup_type) {
@@ -23,9 +26,18 @@ pub(super) fn check(
             (Some(range), BackupType::Log) => log_follows(range, database),
             (Some(range), _) => base_is(range, database),
         };
-        judged.map_err(|what| EngineError::ParentUnusable { reason: format!("database {:?} {what}", database.name) })?;
+        judged
+            .map_err(|what| EngineError::ParentUnusable { reason: format!("database {:?} {what}", database.name) })?;
     }
     Ok(())
+}
+
+/// Each database whose log the parent holds must be in the next one: a line of log backups holds the same databases throughout.
+fn log_goes_on(parent: &Manifest, databases: &[DatabaseFacts]) -> Result<(), EngineError> {
+    let is_gone = |range: &&LogRange| !databases.iter().any(|database| database.name == range.database);
+    let Some(gone) = parent.log_ranges.iter().filter(|range| range.keeps_log).find(is_gone) else { return Ok(()) };
+    let reason = format!("database {:?} is not there any more, not online, or keeps no log now", gone.database);
+    Err(EngineError::ParentUnusable { reason })
 }
 
 fn same_fork(range: &LogRange, database: &DatabaseFacts) -> Result<(), String> {

@@ -1,9 +1,7 @@
 //! Finds out what a server is and all that is missing, before the first backup needs it. // F-56
 
 use domain::assignment::DatastoreAccess;
-use domain::{
-    BackupType, DatastoreStatus, ErrorCode, Finding, FindingSeverity, Inspection, Method,
-};
+use domain::{BackupType, DatastoreStatus, ErrorCode, Finding, FindingSeverity, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use super::client::Session;
@@ -51,14 +49,8 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     against_restores.extend(groups(&databases));
     findings.extend(left_out(&facts));
 
-    let mut capabilities = judge(
-        Method::MssqlBackup,
-        "SQL Server",
-        against_backups,
-        against_restores,
-        Increments::Unknown,
-        &mut findings,
-    );
+    let mut capabilities =
+        judge(Method::MssqlBackup, "SQL Server", against_backups, against_restores, Increments::Unknown, &mut findings);
     tell_restores_through_the_server(&mut findings);
     let kept = databases.iter().filter(|database| database.keeps_log()).count();
     for method in &mut capabilities.methods {
@@ -95,7 +87,8 @@ async fn check_shared(session: &mut Session, datastore: &DatastoreAccess) -> Res
 /// The general sentence is about directories.
 fn tell_restores_through_the_server(findings: &mut [Finding]) {
     for finding in findings.iter_mut().filter(|finding| finding.code == "restore_possible") {
-        "The server can restore beside the databases in use and change names with them.".clone_into(&mut finding.detail);
+        "The server can restore beside the databases in use and change names with them."
+            .clone_into(&mut finding.detail);
     }
 }
 

@@ -30,7 +30,10 @@ pub(super) fn check_identity(datastore: &DatastoreAccess, facts: &ServerFacts) -
     match (&datastore.server_identity, facts.identity()) {
         (Some(registered), Some(now)) if *registered != now => Err(EngineError::known(
             ErrorCode::ServerIdentityChanged,
-            format!("The server at {}:{} is {now}, not {registered} that was registered.", datastore.host, datastore.port),
+            format!(
+                "The server at {}:{} is {now}, not {registered} that was registered.",
+                datastore.host, datastore.port
+            ),
         )),
         _ => Ok(()),
     }
@@ -138,7 +141,9 @@ pub(super) async fn check_written_by_server(session: &mut Session, shared: &Shar
         let remedy = format!("chown mssql: {}", shared.worker_path().display());
         Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy)
     })?;
-    std::fs::File::open(&file.path).map(drop).map_err(|error| Problem::of_error(&file.unusable("read what is in", &error)))
+    std::fs::File::open(&file.path)
+        .map(drop)
+        .map_err(|error| Problem::of_error(&file.unusable("read what is in", &error)))
 }
 
 /// Writes a small file that the server's account can read.

@@ -45,14 +45,6 @@ impl Refusal {
         }
     }
 
-    /// The server's number, where it is the server that refused.
-    pub(super) const fn number(&self) -> Option<u32> {
-        match self {
-            Self::Server { number, .. } => Some(*number),
-            _ => None,
-        }
-    }
-
     fn code(&self) -> ErrorCode {
         match self {
             Self::Server { number: number::LOGIN_FAILED, .. } => ErrorCode::AuthenticationFailed,

@@ -1,6 +1,6 @@
 //! One database: its log, where its backups stand, and what a restore has done to it.
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Duration, NaiveDateTime, Utc};
 use uuid::Uuid;
 
 use super::media::{BackupSet, Change, DatabaseFile, Lsn, Record};
@@ -91,8 +91,12 @@ impl Database {
         lsn
     }
 
+    /// The log keeps times as `datetime`: in ticks of a 300th of a second, rounded.
     pub(super) fn commit(&mut self, change: Change, at: DateTime<Utc>) -> Lsn {
         let lsn = self.log();
+        let ticks = (i128::from(at.timestamp_subsec_nanos()) * 300 + 500_000_000) / 1_000_000_000;
+        let milliseconds = i64::try_from((ticks * 10 + 1) / 3).unwrap_or_default();
+        let at = at - Duration::nanoseconds(at.timestamp_subsec_nanos().into()) + Duration::milliseconds(milliseconds);
         self.records.push(Record { lsn, at, change });
         lsn
     }

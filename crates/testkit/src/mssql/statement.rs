@@ -124,6 +124,11 @@ fn statement(reader: &mut Reader) -> Result<Statement, ServerError> {
             }
             Ok(Statement::Drop { database: reader.name()?, if_exists })
         }
+        // Each database has its one table already.
+        "CREATE" if reader.is_word("TABLE") => {
+            reader.skip_statement();
+            Ok(Statement::Nothing)
+        }
         "CREATE" => {
             reader.expect_word("DATABASE")?;
             Ok(Statement::Create { database: reader.name()? })

@@ -41,8 +41,9 @@ pub(super) fn write_response(stream: &mut impl Write, content: &[u8]) -> std::io
     for (index, part) in parts.iter().enumerate() {
         let last = u8::from(index + 1 == parts.len());
         let length = u16::try_from(part.len() + HEADER_BYTES).expect("a packet's length").to_be_bytes();
-        stream.write_all(&[RESPONSE, last, length[0], length[1], 0, 51, (index % 255) as u8 + 1, 0])?;
-        stream.write_all(part)?;
+        // At once: two small writes would wait for each other.
+        let header = [RESPONSE, last, length[0], length[1], 0, 51, (index % 255) as u8 + 1, 0];
+        stream.write_all(&[&header, *part].concat())?;
     }
     stream.flush()
 }

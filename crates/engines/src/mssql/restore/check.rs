@@ -45,11 +45,7 @@ fn of_problem(problem: Problem) -> Obstacle {
     of_error(&problem.into_error())
 }
 
-async fn look(
-    request: &ServedRequest,
-    databases: &[DatabasePlan],
-    plan: &mut ServedPlan,
-) -> Result<(), EngineError> {
+async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut ServedPlan) -> Result<(), EngineError> {
     let mut session = Session::open(&request.place.datastore, &request.place.cancel).await?;
     let server = ServerFacts::of(&mut session).await?;
     plan.obstacles.extend(version(request, &server));
@@ -88,7 +84,8 @@ fn same(one: &str, other: &str) -> bool {
 
 /// Backups are read by their own version and later ones (manual, "RESTORE", compatibility support). // F-64
 fn version(request: &ServedRequest, server: &ServerFacts) -> Option<Obstacle> {
-    let newest = request.chain.iter().filter_map(|manifest| manifest.engine_version.split('.').next()?.parse().ok()).max();
+    let newest =
+        request.chain.iter().filter_map(|manifest| manifest.engine_version.split('.').next()?.parse().ok()).max();
     let newest: u32 = newest?;
     (newest > server.major_version()).then(|| {
         let detail = format!(
@@ -131,8 +128,12 @@ fn shared_room(shared: &Shared, needed: u64) -> Option<Obstacle> {
 /// Room for all databases beside those in use, which stay until the time of the undo is over. Where all files are on one volume,
 /// the usual case, this is exact; otherwise the server says so when it makes the files. // F-40
 async fn server_room(session: &mut Session, server: &ServerFacts, databases: &[DatabasePlan]) -> Option<Obstacle> {
-    let needed: u64 =
-        databases.iter().filter_map(|database| database.steps.last()).flat_map(|step| &step.files).map(|file| file.size_bytes).sum();
+    let needed: u64 = databases
+        .iter()
+        .filter_map(|database| database.steps.last())
+        .flat_map(|step| &step.files)
+        .map(|file| file.size_bytes)
+        .sum();
     let beside = databases.iter().find_map(|database| server.database(&database.name));
     let name = beside.map_or("master", |database| &database.name);
     let sql = format!("SELECT available_bytes FROM sys.dm_os_volume_stats(DB_ID({}), 1)", literal(name));

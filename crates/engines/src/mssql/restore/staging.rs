@@ -6,13 +6,13 @@ use domain::assignment::ReachedStop;
 use domain::{BackupType, ErrorCode, LogLevel};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::super::EXTENSION;
 use super::super::client::Session;
 use super::super::facts::ServerFacts;
 use super::super::names::{identifier, literal};
 use super::super::preflight::{self, hand_over};
 use super::super::progress::Watch;
 use super::super::shared::{Shared, SharedFile};
-use super::super::EXTENSION;
 use super::files::moves;
 use super::plan::{DatabasePlan, Entry, Step, Suffixes, databases, to_state};
 use super::stop::{StopAt, stop_at};
@@ -50,8 +50,7 @@ pub(super) async fn stage(request: &ServedRequest) -> Result<Staged, EngineError
     let suffixes = Suffixes::of(place.restore_id);
     let entries: Vec<Entry> =
         plans.iter().map(|plan| Entry::new(&plan.name, server.database(&plan.name).is_some(), &suffixes)).collect();
-    let watch =
-        Watch { datastore: place.datastore.clone(), log: Arc::clone(&place.log), cancel: place.cancel.clone() };
+    let watch = Watch { datastore: place.datastore.clone(), log: Arc::clone(&place.log), cancel: place.cancel.clone() };
     let mut staging = Staging { request, session, watch, shared, server, suffixes, copied: 0 };
     let mut stops = Vec::new();
     for (plan, entry) in plans.iter().zip(&entries) {

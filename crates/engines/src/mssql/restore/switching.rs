@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use domain::LogLevel;
 
+use super::super::EXTENSION;
 use super::super::client::Session;
 use super::super::facts::{DatabaseFacts, ServerFacts};
 use super::super::names::{identifier, literal};
 use super::super::refusal::{Refusal, number};
 use super::super::shared::Shared;
-use super::super::EXTENSION;
 use super::plan::{Entry, of_state};
 use crate::served::{ServedPlace, ServedState};
 use crate::{EngineError, Probe};
@@ -83,7 +83,8 @@ async fn save_tail(place: &ServedPlace, session: &mut Session, index: usize, ent
     let target = place.keep_directory.join(format!("tail-{index:03}.{EXTENSION}"));
     if let Err(error) = write_tail(place, session, entry, &target).await {
         let detail = error.to_job_error().detail;
-        let text = format!("The last of {:?}'s log could not be saved; it is in the kept database: {detail}", entry.name);
+        let text =
+            format!("The last of {:?}'s log could not be saved; it is in the kept database: {detail}", entry.name);
         (place.log)(LogLevel::Warning, &text);
     }
 }
