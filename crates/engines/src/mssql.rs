@@ -12,6 +12,7 @@
 mod backup;
 mod by_hand;
 mod client;
+mod encryption;
 mod facts;
 mod header;
 mod increment;

@@ -7,6 +7,7 @@
 mod altering;
 mod backing_up;
 mod database;
+mod encryption;
 mod error;
 mod evaluation;
 mod headers;
@@ -50,6 +51,7 @@ pub struct MssqlBuilder {
     edition: String,
     engine_edition: i64,
     zone: Tz,
+    encrypts: bool,
 }
 
 impl MssqlBuilder {
@@ -69,6 +71,12 @@ impl MssqlBuilder {
     #[must_use]
     pub fn zone(self, zone: Tz) -> Self {
         Self { zone, ..self }
+    }
+
+    /// Encrypts its connections, as a real one does.
+    #[must_use]
+    pub fn encrypting(self) -> Self {
+        Self { encrypts: true, ..self }
     }
 
     /// Starts it, with the backup account of [`crate::BACKUP_USER`].
@@ -106,7 +114,8 @@ impl MssqlBuilder {
         }
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, crate::free_port())).context("listen")?;
         let port = listener.local_addr().context("the listener's address")?.port();
-        let shared = Arc::new(Shared { instance: Mutex::new(instance), changed: Condvar::new() });
+        let encryption = self.encrypts.then(encryption::config).transpose()?;
+        let shared = Arc::new(Shared { encryption, instance: Mutex::new(instance), changed: Condvar::new() });
         let is_ending = Arc::new(AtomicBool::new(false));
         let accepting = {
             let (shared, is_ending) = (Arc::clone(&shared), Arc::clone(&is_ending));
@@ -146,6 +155,7 @@ impl Mssql {
             edition: "Developer Edition (64-bit)".to_owned(),
             engine_edition: 3,
             zone: Tz::UTC,
+            encrypts: false,
         }
     }
 

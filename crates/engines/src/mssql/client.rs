@@ -1,5 +1,6 @@
 //! A session with the server.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use domain::ErrorCode;
@@ -9,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
 use tokio_util::sync::CancellationToken;
 
+use super::encryption::{Duplex, secure};
 use super::refusal::Refusal;
 use super::row::Row;
 use crate::EngineError;
@@ -20,7 +22,7 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(60);
 
 /// A session. Dropping it ends it, and with it the statement that it is doing.
 pub(super) struct Session {
-    client: Client<Compat<TcpStream>>,
+    client: Client<Compat<Box<dyn Duplex>>>,
     datastore: DatastoreAccess,
     cancel: CancellationToken,
 }
@@ -40,25 +42,9 @@ impl Session {
             let stream = TcpStream::connect(address).await.map_err(|error| unreachable(error.to_string()))?;
             // Answers are short and waited for.
             let _ = stream.set_nodelay(true);
-            let mut config = Config::new();
-            config.host(&datastore.host);
-            config.port(datastore.port);
-            config.database("master");
-            config.application_name("Holdfast");
-            config.encryption(EncryptionLevel::NotSupported);
-            let password = datastore.password.as_ref().map(|password| password.expose().to_owned());
-            let user = datastore.username.clone().unwrap_or_default();
-            config.authentication(AuthMethod::sql_server(user, password.unwrap_or_default()));
-            Client::connect(config, stream.compat_write()).await.map_err(|error| match Refusal::of(&error) {
-                refusal @ Refusal::Server { .. } => refusal.during("Logging in", datastore),
-                _ => EngineError::known(
-                    ErrorCode::EngineMismatch,
-                    format!(
-                        "What answers at {}:{} is no SQL Server that lets a client in: {error}.",
-                        datastore.host, datastore.port
-                    ),
-                ),
-            })
+            let stream = secure(stream).await.map_err(|error| not_secured(datastore, &error))?;
+            let client = Client::connect(config(datastore), stream.compat_write()).await;
+            client.map_err(|error| Refusal::of(&error).during("Logging in", datastore))
         };
         let client = tokio::select! {
             () = cancel.cancelled() => return Err(EngineError::Cancelled),
@@ -101,5 +87,37 @@ impl Session {
     /// The number by which the server knows this session.
     pub(super) async fn number(&mut self) -> Option<i128> {
         self.ask("SELECT @@SPID AS id").await.ok()?.first()?.number("id")
+    }
+}
+
+/// The connection is encrypted already, beneath what the client library knows.
+fn config(datastore: &DatastoreAccess) -> Config {
+    let mut config = Config::new();
+    config.host(&datastore.host);
+    config.port(datastore.port);
+    config.database("master");
+    config.application_name("Holdfast");
+    config.encryption(EncryptionLevel::NotSupported);
+    let user = datastore.username.clone().unwrap_or_default();
+    let password = datastore.password.as_ref().map(|password| password.expose().to_owned());
+    config.authentication(AuthMethod::sql_server(user, password.unwrap_or_default()));
+    config
+}
+
+fn not_secured(datastore: &DatastoreAccess, error: &std::io::Error) -> EngineError {
+    let address = format!("{}:{}", datastore.host, datastore.port);
+    match error.kind() {
+        ErrorKind::Unsupported => EngineError::known(
+            ErrorCode::ServerSettingMissing,
+            format!(
+                "The server at {address} does not encrypt connections, and the password would be readable on the way. Give it a \
+                 certificate, or run the worker on its machine."
+            ),
+        ),
+        ErrorKind::InvalidData | ErrorKind::UnexpectedEof => EngineError::known(
+            ErrorCode::EngineMismatch,
+            format!("What answers at {address} is no SQL Server: {error}."),
+        ),
+        _ => EngineError::known(ErrorCode::HostUnreachable, format!("The connection to {address} failed: {error}.")),
     }
 }

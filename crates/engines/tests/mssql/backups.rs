@@ -158,3 +158,11 @@ async fn a_server_without_databases_has_nothing_to_back_up() {
     let refused = try_back_up(&server.access, BackupType::Full, None).await.expect_err("nothing");
     assert_eq!(told(&refused).0, ErrorCode::ServerSettingMissing);
 }
+
+#[tokio::test]
+async fn a_server_that_encrypts_is_backed_up_over_an_encrypted_connection() {
+    let server = Server::start(Mssql::builder().encrypting());
+    server.fake().create_database("shop");
+    server.fake().set_padding("shop", 100_000);
+    full(&server.access).await;
+}

@@ -4,8 +4,11 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rustls::ServerConfig;
+
 use super::altering;
 use super::backing_up;
+use super::encryption::{self, Channel};
 use super::error::ServerError;
 use super::evaluation::Evaluation;
 use super::headers;
@@ -19,6 +22,8 @@ use super::wire;
 
 /// What the connections of a server share.
 pub(super) struct Shared {
+    /// What encrypts connections, where they are.
+    pub encryption: Option<Arc<ServerConfig>>,
     pub instance: Mutex<Instance>,
     /// Rung when something changed that a statement may wait for.
     pub changed: Condvar,
@@ -42,6 +47,8 @@ enum End {
 
 pub(super) struct Connection {
     shared: Arc<Shared>,
+    channel: Box<dyn Channel>,
+    /// The same, beneath the encryption.
     stream: TcpStream,
     id: i64,
 }
@@ -49,7 +56,8 @@ pub(super) struct Connection {
 impl Connection {
     /// Serves a client until it hangs up or is thrown out.
     pub(super) fn serve(shared: Arc<Shared>, stream: TcpStream) {
-        let mut connection = Self { shared, stream, id: 0 };
+        let Ok(channel) = stream.try_clone() else { return };
+        let mut connection = Self { shared, channel: Box::new(channel), stream, id: 0 };
         // A connection that breaks is the client's to notice.
         let _ = connection.run();
         let mut instance = connection.shared.lock();
@@ -60,13 +68,16 @@ impl Connection {
     }
 
     fn run(&mut self) -> std::io::Result<()> {
-        while let Some((kind, content)) = wire::read_message(&mut self.stream)? {
+        while let Some((kind, content)) = wire::read_message(&mut self.channel)? {
             let mut out = Vec::new();
             match kind {
-                wire::PRELOGIN => out = wire::prelogin_response(self.shared.lock().version),
+                wire::PRELOGIN => {
+                    self.greet()?;
+                    continue;
+                }
                 wire::LOGIN => {
                     if !self.login(&content, &mut out) {
-                        return wire::write_response(&mut self.stream, &out);
+                        return wire::write_response(&mut self.channel, &out);
                     }
                 }
                 wire::BATCH => {
@@ -77,7 +88,18 @@ impl Connection {
                 wire::ATTENTION => wire::done_attention(&mut out),
                 _ => return Ok(()),
             }
-            wire::write_response(&mut self.stream, &out)?;
+            wire::write_response(&mut self.channel, &out)?;
+        }
+        Ok(())
+    }
+
+    /// Answers the first message, and encrypts from then on where that is configured.
+    fn greet(&mut self) -> std::io::Result<()> {
+        let encryption = self.shared.encryption.clone();
+        let answer = wire::prelogin_response(self.shared.lock().version, encryption.is_some());
+        wire::write_response(&mut self.channel, &answer)?;
+        if let Some(config) = encryption {
+            self.channel = encryption::accept(self.stream.try_clone()?, config)?;
         }
         Ok(())
     }

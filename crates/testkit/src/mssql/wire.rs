@@ -1,4 +1,4 @@
-//! TDS on the wire: packets, the login and the tokens of answers, as [MS-TDS] describes them. Without encryption.
+//! TDS on the wire: packets, the login and the tokens of answers, as [MS-TDS] describes them.
 
 use std::io::{Read, Write};
 
@@ -12,11 +12,13 @@ pub(super) const ATTENTION: u8 = 0x06;
 pub(super) const LOGIN: u8 = 0x10;
 pub(super) const PRELOGIN: u8 = 0x12;
 const RESPONSE: u8 = 0x04;
+const ENCRYPT_ON: u8 = 1;
+const ENCRYPT_NOT_SUPPORTED: u8 = 2;
 const PACKET_BYTES: usize = 4096;
 const HEADER_BYTES: usize = 8;
 
 /// One message of a client: its type and the content of its packets. None when it hung up.
-pub(super) fn read_message(stream: &mut impl Read) -> std::io::Result<Option<(u8, Vec<u8>)>> {
+pub(super) fn read_message(stream: &mut (impl Read + ?Sized)) -> std::io::Result<Option<(u8, Vec<u8>)>> {
     let mut content = Vec::new();
     loop {
         let mut header = [0; HEADER_BYTES];
@@ -36,22 +38,28 @@ pub(super) fn read_message(stream: &mut impl Read) -> std::io::Result<Option<(u8
 }
 
 /// Sends an answer in packets.
-pub(super) fn write_response(stream: &mut impl Write, content: &[u8]) -> std::io::Result<()> {
+pub(super) fn write_response(stream: &mut (impl Write + ?Sized), content: &[u8]) -> std::io::Result<()> {
+    write_packets(stream, RESPONSE, content)
+}
+
+/// Sends a message in packets of a type.
+pub(super) fn write_packets(stream: &mut (impl Write + ?Sized), kind: u8, content: &[u8]) -> std::io::Result<()> {
     let parts: Vec<&[u8]> = content.chunks(PACKET_BYTES - HEADER_BYTES).collect();
     for (index, part) in parts.iter().enumerate() {
         let last = u8::from(index + 1 == parts.len());
         let length = u16::try_from(part.len() + HEADER_BYTES).expect("a packet's length").to_be_bytes();
         // At once: two small writes would wait for each other.
-        let header = [RESPONSE, last, length[0], length[1], 0, 51, (index % 255) as u8 + 1, 0];
+        let header = [kind, last, length[0], length[1], 0, 51, (index % 255) as u8 + 1, 0];
         stream.write_all(&[&header, *part].concat())?;
     }
     stream.flush()
 }
 
-/// The answer to the first message: a version, and that there is no encryption.
-pub(super) fn prelogin_response(version: [u8; 4]) -> Vec<u8> {
+/// The answer to the first message: a version, and whether everything is encrypted.
+pub(super) fn prelogin_response(version: [u8; 4], encrypts: bool) -> Vec<u8> {
+    let encryption = [if encrypts { ENCRYPT_ON } else { ENCRYPT_NOT_SUPPORTED }];
     let options: [(u8, &[u8]); 4] =
-        [(0, &[version[0], version[1], version[2], version[3], 0, 0]), (1, &[2]), (2, &[0]), (4, &[0])];
+        [(0, &[version[0], version[1], version[2], version[3], 0, 0]), (1, &encryption), (2, &[0]), (4, &[0])];
     let mut offset = u16::try_from(options.len() * 5 + 1).expect("small");
     let mut head = Vec::new();
     let mut data = Vec::new();
