@@ -13,9 +13,11 @@ use super::shared::{Shared, SharedFile};
 use crate::EngineError;
 use crate::problem::Problem;
 
+/// Whoever reads backups needs it, and each backup is read again when it was made (manual, "RESTORE HEADERONLY", permissions).
+const READ_BACKUPS: &str = "CREATE ANY DATABASE";
 /// Permissions on the server, with what each is for.
 const SERVER_PERMISSIONS: [(&str, &str); 5] = [
-    ("CREATE ANY DATABASE", "a restore makes databases"),
+    (READ_BACKUPS, "a restore makes databases"),
     ("ALTER ANY DATABASE", "a restore renames databases"),
     ("CONNECT ANY DATABASE", "a restore looks for users without logins"),
     ("VIEW ANY DEFINITION", "the server is told apart from others by its service master key"),
@@ -46,8 +48,19 @@ pub(super) async fn check_backup_permissions(
     databases: &[DatabaseFacts],
 ) -> Result<Option<Problem>, EngineError> {
     let sql = "SELECT name, HAS_PERMS_BY_NAME(QUOTENAME(name), N'DATABASE', N'BACKUP DATABASE') AS whole, \
-               HAS_PERMS_BY_NAME(QUOTENAME(name), N'DATABASE', N'BACKUP LOG') AS log FROM sys.databases";
+               HAS_PERMS_BY_NAME(QUOTENAME(name), N'DATABASE', N'BACKUP LOG') AS log, \
+               HAS_PERMS_BY_NAME(NULL, NULL, N'CREATE ANY DATABASE') AS reads FROM sys.databases";
     let rows = session.rows("Asking for permissions", sql).await?;
+    let login = identifier(&facts.login);
+    if !rows.iter().any(|row| row.is_set("reads")) {
+        let detail = format!(
+            "The login {} lacks {READ_BACKUPS}, without which the server shows nobody whether a backup is whole.",
+            facts.login
+        );
+        return Ok(Some(
+            Problem::new(ErrorCode::MissingPrivilege, detail).remedy(format!("GRANT {READ_BACKUPS} TO {login};")),
+        ));
+    }
     let lacks = |database: &&DatabaseFacts| {
         let row = rows.iter().find(|row| row.text("name") == Some(&database.name));
         !row.is_some_and(|row| row.is_set("whole") && row.is_set("log"))
@@ -57,7 +70,6 @@ pub(super) async fn check_backup_permissions(
         return Ok(None);
     }
     let names: Vec<String> = lacking.iter().map(|database| format!("{:?}", database.name)).collect();
-    let login = identifier(&facts.login);
     let statement = |database: &&DatabaseFacts| {
         let name = identifier(&database.name);
         format!("USE {name}; CREATE USER {login} FOR LOGIN {login}; ALTER ROLE db_backupoperator ADD MEMBER {login};")
@@ -92,7 +104,7 @@ pub(super) async fn check_server_permissions(
     let reasons: Vec<String> = lacking.iter().map(|(name, reason)| format!("{name} ({reason})")).collect();
     let names: Vec<&str> = lacking.iter().map(|(name, _)| *name).collect();
     let mut remedy = format!("GRANT {} TO {login};", names.join(", "));
-    if names.contains(&"CREATE ANY DATABASE") {
+    if names.contains(&READ_BACKUPS) {
         remedy.push_str(&format!("\nALTER SERVER ROLE dbcreator ADD MEMBER {login};"));
     }
     let detail = format!("The login {} lacks {}.", facts.login, reasons.join(", "));

@@ -347,6 +347,12 @@ impl Connection {
             RestoreKind::FileListOnly => "RESTORE FILELIST",
             RestoreKind::VerifyOnly => "VERIFY DATABASE",
         };
+        // Manual, "RESTORE HEADERONLY", permissions.
+        let login = instance.sessions.get(&self.id).map(|session| session.login.clone()).unwrap_or_default();
+        let looks = matches!(kind, RestoreKind::HeaderOnly | RestoreKind::FileListOnly | RestoreKind::VerifyOnly);
+        if looks && !instance.may(&login, None, "CREATE ANY DATABASE") {
+            return End::Failed(ServerError::permission("CREATE DATABASE", "master").ends(statement));
+        }
         let ended = match (kind, path) {
             (RestoreKind::HeaderOnly, Some(path)) => {
                 media::read(path).map(|(sets, is_whole)| End::Rows(headers::header_only(&sets, is_whole)))
