@@ -187,8 +187,7 @@ pub fn goes_through_server(connection: &mut AnyConnection, restore: &str) -> Res
     let backup: Option<String> =
         restores::table.find(restore).select(restores::backup_id).first(connection).optional()?;
     let Some(backup) = backup else { return Ok(false) };
-    let method: Option<String> =
-        backups::table.find(backup).select(backups::method).first(connection).optional()?;
+    let method: Option<String> = backups::table.find(backup).select(backups::method).first(connection).optional()?;
     let method: Option<Method> = method.map(|method| word("backups.method", &method)).transpose()?;
     Ok(method.is_some_and(Method::restores_through_server))
 }
