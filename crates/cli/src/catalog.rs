@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use domain::{Manifest, SubjectKind};
+use domain::{StoredManifest, SubjectKind};
 use store::{Store, StoreError, now};
 use vault::Vault;
 
@@ -33,11 +33,11 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
     let reading = |error| Failure::other("reading the storage", error);
     let vault = Vault::open(&storage).map_err(reading)?;
     let found = vault.list_manifests().await.map_err(reading)?;
-    let mut manifests: Vec<Manifest> = Vec::new();
+    let mut manifests: Vec<StoredManifest> = Vec::new();
     let mut unreadable = 0;
     for (folder, manifest) in found {
         match manifest {
-            Ok(manifest) => manifests.push(manifest),
+            Ok(stored) => manifests.push(stored),
             Err(error) => {
                 unreadable += 1;
                 eprintln!("holdfast: {folder} is left out: {:#}", anyhow::Error::from(error));
@@ -52,9 +52,12 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
         println!("Datastore {name:?} is new: enter its address and its account in its settings.");
     }
     for id in &adoption.without_parent {
-        eprintln!("holdfast: backup {id} is left out: the backup that it builds on is not in the storage");
+        eprintln!("holdfast: backup {id} is left out: the backup that it builds on is not in the storage as it was");
     }
-    match unreadable + adoption.without_parent.len() {
+    for id in &adoption.changed {
+        eprintln!("holdfast: backup {id} can't be used: its manifest in the storage is not the one that was written");
+    }
+    match unreadable + adoption.without_parent.len() + adoption.changed.len() {
         0 => Ok(()),
         left_out => Err(anyhow::anyhow!("{left_out} backups can't be used; the lines above name them").into()),
     }

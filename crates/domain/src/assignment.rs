@@ -161,6 +161,9 @@ pub struct BackupTask {
     pub backup_type: BackupType,
     /// The backup that an incremental one is built on.
     pub parent_id: Option<Uuid>,
+    /// SHA-256 of that backup's manifest, where it is known. // F-90
+    #[serde(default)]
+    pub parent_sha256: Option<String>,
     pub created_at: DateTime<Utc>,
     /// zstd's level, 1 to 19.
     pub compression_level: i32,
@@ -284,4 +287,6 @@ pub struct BackupSummary {
     /// Where replaying logs on it begins; null where the engine has none.
     pub log_point: Option<LogPoint>,
     pub encrypted: bool,
+    /// SHA-256 of the manifest as it was written, in hexadecimal. // F-90
+    pub manifest_sha256: String,
 }

@@ -70,6 +70,10 @@ pub struct Backup {
     /// Where in the server's log the backup stands, in the engine's own notation.
     pub log_position: Option<String>,
     pub encrypted: bool,
+    /// SHA-256 of the manifest that was written, in hexadecimal: a backup whose manifest is another one meanwhile is not
+    /// restored. Null until it is completed. // F-90
+    #[serde(default)]
+    pub manifest_sha256: Option<String>,
     pub verification: Verification,
     pub progress: Option<Progress>,
     pub error: Option<JobError>,

@@ -100,6 +100,7 @@ error_codes! {
     ObjectCorrupted => "object_corrupted", 409, Never, "A stored file is not what was written", "Restore another backup; check the storage's disks.";
     ManifestMissing => "manifest_missing", 409, Never, "The backup's manifest is missing", "Restore another backup.";
     ManifestInvalid => "manifest_invalid", 409, Never, "The backup's manifest can't be read", "Restore another backup.";
+    ManifestChanged => "manifest_changed", 409, Never, "The backup's manifest is not the one that was written", "Restore another backup, and find out who can write to the storage.";
     ManifestTooNew => "manifest_too_new", 409, AfterFix, "The backup was written by a newer version of Holdfast", "Update Holdfast to the version named.";
     // Restores
     PitrNotSupported => "pitr_not_supported", 422, Never, "Point-in-time recovery is not possible here", "Restore exactly the backup instead.";

@@ -47,7 +47,7 @@ pub use event::{Event, EventKind};
 pub use job::{Job, JobError, JobKind, JobStatus, LogLevel, LogLine, LogLineDraft, Progress, Step};
 pub use list::Page;
 pub use log_archive::{LogPoint, LogSegment, RecoveryStop, StopPosition};
-pub use manifest::Manifest;
+pub use manifest::{Manifest, StoredManifest};
 pub use problem::{FieldError, Problem};
 pub use recovery::RecoveryWindow;
 pub use recurrence::Recurrence;

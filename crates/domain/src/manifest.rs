@@ -35,6 +35,9 @@ pub struct Manifest {
     pub backup_type: BackupType,
     /// The backup that this one is an increment on. // F-70
     pub parent_id: Option<Uuid>,
+    /// That backup's [`StoredManifest::sha256`]: who knows the digest of a chain's last manifest knows all of it. // F-90
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_sha256: Option<String>,
     pub created_at: DateTime<Utc>,
     pub started_at: DateTime<Utc>,
     pub ended_at: DateTime<Utc>,
@@ -79,6 +82,15 @@ impl Manifest {
         }
         self
     }
+}
+
+/// A manifest as it was found in, or put into, a storage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredManifest {
+    pub manifest: Manifest,
+    /// SHA-256 of its object, in hexadecimal. The manifest has the checksums of all objects of the backup, so this is the digest
+    /// of all of it; the catalog keeps it, out of the reach of those who can write to the storage alone. // F-90
+    pub sha256: String,
 }
 
 /// One stream of the tool, cut into objects. Each object has its SHA-256, and inside it zstd's own checksum of the data

@@ -187,6 +187,7 @@ diesel::table! {
         error_detail -> Nullable<Text>,
         held -> Nullable<Text>,
         log_point -> Nullable<Text>,
+        manifest_sha256 -> Nullable<Text>,
     }
 }
 

@@ -35,12 +35,12 @@ async fn run() -> Outcome {
     match command.as_str() {
         "store" => store(&vault, &folder, &cancel).await?,
         "load" => {
-            let manifest = vault.read_manifest(&folder).await?;
+            let manifest = vault.read_manifest(&folder, None).await?.manifest;
             let mut sink = output()?;
             vault.copy_stream_into(&folder, &manifest, "base", &mut sink, &|_| {}, &cancel).await?;
         }
         "verify" => {
-            let manifest = vault.read_manifest(&folder).await?;
+            let manifest = vault.read_manifest(&folder, None).await?.manifest;
             let problems = vault.verify(&folder, &manifest, |_| {}, &cancel).await?;
             eprintln!("{problems:?}");
         }
@@ -69,6 +69,7 @@ async fn store(vault: &Vault, folder: &str, cancel: &CancellationToken) -> Outco
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,
+        parent_sha256: None,
         created_at: now,
         started_at: now,
         ended_at: now,

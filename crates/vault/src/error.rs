@@ -103,6 +103,9 @@ pub enum VaultError {
     ManifestMissing { folder: String },
     #[error("the manifest of {folder} is invalid: {reason}")]
     ManifestInvalid { folder: String, reason: String },
+    /// It is not the one that the catalog, or the increment on it, knows. // F-90
+    #[error("the manifest of {folder} is not the one that was written: its SHA-256 is {found}, not {known}")]
+    ManifestChanged { folder: String, known: String, found: String },
     /// A newer version wrote it. // F-65
     #[error("the manifest of {folder} has format {format_version}: Holdfast {written_by} or newer is needed")]
     ManifestTooNew { folder: String, format_version: u64, written_by: String },
@@ -133,6 +136,7 @@ impl VaultError {
             Self::ManifestMissing { .. } => ErrorCode::ManifestMissing,
             Self::ManifestInvalid { .. } | Self::UnknownStream { .. } => ErrorCode::ManifestInvalid,
             Self::ManifestTooNew { .. } | Self::RepositoryTooNew { .. } => ErrorCode::ManifestTooNew,
+            Self::ManifestChanged { .. } => ErrorCode::ManifestChanged,
             Self::ManifestExists { .. } => ErrorCode::Conflict,
             Self::LogConflict { .. } => ErrorCode::LogConflict,
             Self::InvalidName { .. } | Self::Compression { .. } | Self::Panicked { .. } | Self::Cancelled => {

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use domain::manifest::{FORMAT_VERSION, MANIFEST_NAME, Manifest, ObjectRecord, backup_folder};
+use domain::manifest::{FORMAT_VERSION, MANIFEST_NAME, Manifest, ObjectRecord, StoredManifest, backup_folder};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::error::VaultError;
@@ -27,15 +28,24 @@ struct Format {
 impl Vault {
     /// The manifest of the backup in `folder`. Fields that this version does not know are kept in it. // F-65
     ///
+    /// `known_sha256`: what [`StoredManifest::sha256`] must be, where somebody knows it. // F-90
+    ///
     /// # Errors
-    /// [`VaultError::ManifestMissing`], [`VaultError::ManifestInvalid`], [`VaultError::ManifestTooNew`], or what the
-    /// storage says.
-    pub async fn read_manifest(&self, folder: &str) -> Result<Manifest, VaultError> {
+    /// [`VaultError::ManifestMissing`], [`VaultError::ManifestChanged`], [`VaultError::ManifestInvalid`],
+    /// [`VaultError::ManifestTooNew`], or what the storage says.
+    pub async fn read_manifest(&self, folder: &str, known_sha256: Option<&str>) -> Result<StoredManifest, VaultError> {
         let path = object_path(folder, MANIFEST_NAME)?;
-        match self.read_small(&path).await {
-            Ok(Some(bytes)) => parse(folder, &bytes),
-            Ok(None) => Err(VaultError::ManifestMissing { folder: folder.to_owned() }),
-            Err(error) => Err(VaultError::from_store("read", path.as_ref(), error)),
+        let bytes = match self.read_small(&path).await {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Err(VaultError::ManifestMissing { folder: folder.to_owned() }),
+            Err(error) => return Err(VaultError::from_store("read", path.as_ref(), error)),
+        };
+        let sha256 = digest(&bytes);
+        match known_sha256 {
+            Some(known) if known != sha256 => {
+                Err(VaultError::ManifestChanged { folder: folder.to_owned(), known: known.to_owned(), found: sha256 })
+            }
+            _ => Ok(StoredManifest { manifest: parse(folder, &bytes)?, sha256 }),
         }
     }
 
@@ -44,10 +54,10 @@ impl Vault {
     ///
     /// # Errors
     /// What the storage says while it is listed.
-    pub async fn list_manifests(&self) -> Result<Vec<(String, Result<Manifest, VaultError>)>, VaultError> {
+    pub async fn list_manifests(&self) -> Result<Vec<(String, Result<StoredManifest, VaultError>)>, VaultError> {
         let mut found = Vec::new();
         for folder in self.backup_folders().await? {
-            match self.read_manifest(&folder).await {
+            match self.read_manifest(&folder, None).await {
                 Err(VaultError::ManifestMissing { .. }) => {}
                 manifest => found.push((folder, manifest)),
             }
@@ -109,6 +119,11 @@ impl Vault {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What [`StoredManifest::sha256`] holds.
+pub(crate) fn digest(manifest: &[u8]) -> String {
+    hex::encode(Sha256::digest(manifest))
 }
 
 /// The id at the end of a folder's path.

@@ -53,8 +53,8 @@ impl Vault {
             if id.is_some_and(in_progress) {
                 continue;
             }
-            let named = match self.read_manifest(&folder).await {
-                Ok(manifest) => named_keys(&manifest),
+            let named = match self.read_manifest(&folder, None).await {
+                Ok(stored) => named_keys(&stored.manifest),
                 Err(VaultError::ManifestMissing { .. }) => BTreeSet::new(),
                 Err(error) => {
                     tracing::warn!(

@@ -100,6 +100,7 @@ fn manifest_of(number: u128, streams: &[StreamRecord]) -> Manifest {
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,
+        parent_sha256: None,
         created_at: now,
         started_at: now,
         ended_at: now,
@@ -152,7 +153,7 @@ async fn store(vault: &Vault, number: u128, attempt: i32, bytes: &[u8]) -> Resul
 }
 
 async fn load(vault: &Vault, number: u128, stream: &str) -> Result<Vec<u8>, VaultError> {
-    let manifest = vault.read_manifest(&folder(number)).await?;
+    let manifest = vault.read_manifest(&folder(number), None).await?.manifest;
     load_by(vault, number, &manifest, stream).await
 }
 

@@ -6,12 +6,13 @@ use chrono::Utc;
 use domain::assignment::{BackupSummary, BackupTask, DatastoreAccess, TaskResult};
 use domain::log_archive::incarnation;
 use domain::manifest::{FORMAT_VERSION, StreamRecord, backup_folder};
-use domain::{BackupType, ErrorCode, JobError, LogPoint, Manifest, StorageAccess, format};
-use engines::{BackupFacts, BackupRequest, EngineError, OutputStream, Parent};
+use domain::{BackupType, ErrorCode, JobError, LogPoint, Manifest, StorageAccess, StoredManifest, format};
+use engines::{BackupFacts, BackupRequest, EngineError, OutputStream};
 use vault::{BackupWriter, Vault, VaultError, WriteOptions};
 
+use crate::chain::{self, UsableParent};
 use crate::context::{JobContext, JobFailure, driver_of};
-use crate::{chain, restore};
+use crate::restore;
 
 /// Makes one backup.
 ///
@@ -32,11 +33,11 @@ pub async fn make_backup(
     vault.check().await?;
     let folder = backup_folder(datastore.id, task.id);
     if context.attempt > 1
-        && let Ok(manifest) = vault.read_manifest(&folder).await
+        && let Ok(StoredManifest { manifest, sha256 }) = vault.read_manifest(&folder, None).await
     {
         // An earlier attempt wrote its manifest and was lost before it could say so. // F-25
         context.log.info("An earlier attempt had already finished this backup");
-        return Ok(TaskResult::Backup { summary: summary_of(&manifest) });
+        return Ok(TaskResult::Backup { summary: summary_of(manifest, sha256) });
     }
     let work_directory = tempfile::Builder::new()
         .prefix("backup-")
@@ -55,8 +56,8 @@ pub async fn make_backup(
     }
     match made {
         Ok(manifest) => {
-            let summary = summary_of(&manifest);
-            writer.commit(manifest).await?;
+            let sha256 = writer.commit(manifest.clone()).await?;
+            let summary = summary_of(manifest, sha256);
             context.log.info(format!(
                 "Backup {} is complete: {} stored for {} of data",
                 task.number,
@@ -119,14 +120,14 @@ async fn stream_into(
     context: &JobContext,
     task: &BackupTask,
     datastore: &DatastoreAccess,
-    parent: Option<Parent>,
+    parent: Option<UsableParent>,
     work_directory: &Path,
     writer: &mut BackupWriter,
 ) -> Result<Manifest, Unmade> {
     let driver = driver_of(datastore.engine)?;
     let started_at = Utc::now();
-    let parent_id = parent.as_ref().map(|parent| parent.manifest.backup_id);
-    let backup_type = match (task.backup_type, &parent) {
+    let built_on = parent.as_ref().map(|usable| (usable.parent.manifest.backup_id, usable.sha256.clone()));
+    let backup_type = match (task.backup_type, &built_on) {
         (BackupType::Incremental, None) => BackupType::Full,
         (asked, _) => asked,
     };
@@ -135,7 +136,7 @@ async fn stream_into(
             datastore: datastore.clone(),
             method: task.method,
             backup_type,
-            parent,
+            parent: parent.map(|usable| usable.parent),
             work_directory: work_directory.to_owned(),
             log: context.log.sink(),
             cancel: context.stop.clone(),
@@ -172,7 +173,7 @@ async fn stream_into(
         writer.write_stream(&stream.name, stream.extension, file, &|_| {}, &context.stop).await?;
     }
     context.lease.confirm().await?;
-    Ok(manifest_of(task, datastore, (backup_type, parent_id), started_at, facts, writer))
+    Ok(manifest_of(task, datastore, (backup_type, built_on), started_at, facts, writer))
 }
 
 /// Why a stream is not in the storage.
@@ -210,7 +211,7 @@ async fn write(
 fn manifest_of(
     task: &BackupTask,
     datastore: &DatastoreAccess,
-    (backup_type, parent_id): (BackupType, Option<uuid::Uuid>),
+    (backup_type, built_on): (BackupType, Option<(uuid::Uuid, String)>),
     started_at: chrono::DateTime<Utc>,
     facts: BackupFacts,
     writer: &BackupWriter,
@@ -218,6 +219,7 @@ fn manifest_of(
     let streams = writer.streams().to_vec();
     let original_size_bytes = streams.iter().map(|stream| stream.original_size_bytes).sum();
     let size_bytes = streams.iter().flat_map(|stream| &stream.objects).map(|object| object.size_bytes).sum();
+    let (parent_id, parent_sha256) = built_on.unzip();
     let restore_commands = match parent_id {
         None => commands_from_folder(facts.restore_commands, &streams),
         // They name the folder of each link.
@@ -236,6 +238,7 @@ fn manifest_of(
         method: task.method,
         backup_type,
         parent_id,
+        parent_sha256,
         created_at: task.created_at,
         started_at,
         ended_at: Utc::now(),
@@ -268,16 +271,17 @@ fn commands_from_folder(mut commands: Vec<String>, streams: &[StreamRecord]) -> 
     commands
 }
 
-fn summary_of(manifest: &Manifest) -> BackupSummary {
+fn summary_of(manifest: Manifest, manifest_sha256: String) -> BackupSummary {
     BackupSummary {
         backup_type: manifest.backup_type,
         parent_id: manifest.parent_id,
         size_bytes: manifest.size_bytes,
         original_size_bytes: manifest.original_size_bytes,
-        engine_version: manifest.engine_version.clone(),
-        log_position: manifest.log_position.clone(),
-        server_identity: manifest.server_identity.clone(),
-        log_point: manifest.log_point.clone(),
+        engine_version: manifest.engine_version,
+        log_position: manifest.log_position,
+        server_identity: manifest.server_identity,
+        log_point: manifest.log_point,
         encrypted: false,
+        manifest_sha256,
     }
 }

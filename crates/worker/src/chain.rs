@@ -5,7 +5,7 @@ use std::path::Path;
 
 use domain::assignment::{BackupTask, DatastoreAccess};
 use domain::manifest::backup_folder;
-use domain::{BackupType, ErrorCode, Manifest};
+use domain::{BackupType, ErrorCode, Manifest, StoredManifest};
 use engines::Parent;
 use uuid::Uuid;
 use vault::{BackupWriter, Vault, VaultError};
@@ -20,24 +20,39 @@ const IMPOSSIBLY_MANY: usize = 10_000;
 pub struct Link {
     pub folder: String,
     pub manifest: Manifest,
+    /// See [`StoredManifest::sha256`].
+    pub sha256: String,
 }
 
-/// Reads the manifests of the chain that ends with a backup; the full backup first.
+/// What an increment is built on.
+pub struct UsableParent {
+    pub parent: Parent,
+    /// See [`StoredManifest::sha256`].
+    pub sha256: String,
+}
+
+/// Reads the manifests of the chain that ends with a backup; the full backup first. `known_sha256` is what the catalog says of
+/// the last one; each increment says it of its parent. // F-90
 ///
 /// # Errors
-/// [`VaultError::ManifestMissing`] naming the folder of a missing link, [`VaultError::ManifestInvalid`] for one that does
-/// not belong into this chain, and what the storage says.
-pub async fn read_chain(vault: &Vault, datastore_id: Uuid, backup_id: Uuid) -> Result<Vec<Link>, VaultError> {
+/// [`VaultError::ManifestMissing`] naming the folder of a missing link, [`VaultError::ManifestChanged`] for one that is not what
+/// was written, [`VaultError::ManifestInvalid`] for one that does not belong into this chain, and what the storage says.
+pub async fn read_chain(
+    vault: &Vault,
+    datastore_id: Uuid,
+    backup_id: Uuid,
+    known_sha256: Option<String>,
+) -> Result<Vec<Link>, VaultError> {
     let mut chain: Vec<Link> = Vec::new();
-    let mut next = Some(backup_id);
-    while let Some(id) = next {
+    let mut next = Some((backup_id, known_sha256));
+    while let Some((id, known_sha256)) = next {
         let folder = backup_folder(datastore_id, id);
-        let manifest = vault.read_manifest(&folder).await?;
+        let StoredManifest { manifest, sha256 } = vault.read_manifest(&folder, known_sha256.as_deref()).await?;
         if let Some(reason) = misfit(&manifest, chain.last().map(|link| &link.manifest), chain.len()) {
             return Err(VaultError::ManifestInvalid { folder, reason });
         }
-        next = manifest.parent_id;
-        chain.push(Link { folder, manifest });
+        next = manifest.parent_id.map(|parent| (parent, manifest.parent_sha256.clone()));
+        chain.push(Link { folder, manifest, sha256 });
     }
     chain.reverse();
     Ok(chain)
@@ -71,12 +86,13 @@ pub async fn usable_parent(
     datastore: &DatastoreAccess,
     writer: &BackupWriter,
     work_directory: &Path,
-) -> Result<Option<Parent>, JobFailure> {
+) -> Result<Option<UsableParent>, JobFailure> {
     let Some(parent_id) = task.parent_id else { return Ok(None) };
-    match fetch_parent(context, vault, datastore.id, parent_id, writer, work_directory).await {
-        Ok(parent) => {
-            context.log.info(format!("An increment on backup {}", parent.manifest.number));
-            Ok(Some(parent))
+    let known = (parent_id, task.parent_sha256.clone());
+    match fetch_parent(context, vault, datastore.id, known, writer, work_directory).await {
+        Ok(usable) => {
+            context.log.info(format!("An increment on backup {}", usable.parent.manifest.number));
+            Ok(Some(usable))
         }
         Err(error) if is_damage(error.code()) => {
             log_fallback(context, &describe(&error));
@@ -95,11 +111,11 @@ async fn fetch_parent(
     context: &JobContext,
     vault: &Vault,
     datastore_id: Uuid,
-    parent_id: Uuid,
+    (parent_id, known_sha256): (Uuid, Option<String>),
     writer: &BackupWriter,
     work_directory: &Path,
-) -> Result<Parent, VaultError> {
-    let chain = read_chain(vault, datastore_id, parent_id).await?;
+) -> Result<UsableParent, VaultError> {
+    let chain = read_chain(vault, datastore_id, parent_id, known_sha256).await?;
     let mut folders = Vec::new();
     for link in &chain {
         // An increment on what can't be restored would be worth nothing. // F-33, F-70
@@ -111,7 +127,7 @@ async fn fetch_parent(
         folders.push(relative_folder(&format!("{}/{}", link.folder, key.unwrap_or_default())));
     }
     folders.push(relative_folder(&format!("{}/", writer.objects_folder())));
-    let Some(Link { folder, manifest }) = chain.into_iter().last() else {
+    let Some(Link { folder, manifest, sha256 }) = chain.into_iter().last() else {
         return Err(VaultError::ManifestMissing { folder: backup_folder(datastore_id, parent_id) });
     };
     let mut continuation = None;
@@ -122,7 +138,7 @@ async fn fetch_parent(
         vault.copy_stream_into(&folder, &manifest, stream, &mut file, &|_| {}, &context.stop).await?;
         continuation = Some(path);
     }
-    Ok(Parent { manifest, continuation, folders })
+    Ok(UsableParent { parent: Parent { manifest, continuation, folders }, sha256 })
 }
 
 /// Where an object lies, relative to the folder of all backups of its datastore: `<datastore>/backups/`.
@@ -137,6 +153,7 @@ pub fn is_damage(code: ErrorCode) -> bool {
         code,
         ErrorCode::ManifestMissing
             | ErrorCode::ManifestInvalid
+            | ErrorCode::ManifestChanged
             | ErrorCode::ManifestTooNew
             | ErrorCode::ObjectMissing
             | ErrorCode::ObjectCorrupted

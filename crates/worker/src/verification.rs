@@ -11,8 +11,8 @@ use crate::context::{JobContext, JobFailure, describe};
 pub async fn verify(context: &JobContext, backup: &Backup, storage: &StorageAccess) -> Result<TaskResult, JobFailure> {
     let vault = Vault::open(storage)?;
     let folder = backup_folder(backup.datastore_id, backup.id);
-    let manifest = match vault.read_manifest(&folder).await {
-        Ok(manifest) => manifest,
+    let manifest = match vault.read_manifest(&folder, backup.manifest_sha256.as_deref()).await {
+        Ok(stored) => stored.manifest,
         Err(error) if is_damage(&error) => {
             let problem = describe(&error);
             context.log.error(&problem);
@@ -36,5 +36,11 @@ pub async fn verify(context: &JobContext, backup: &Backup, storage: &StorageAcce
 
 /// Whether it is the stored backup that is wrong, not the way to it.
 fn is_damage(error: &VaultError) -> bool {
-    matches!(error, VaultError::ManifestMissing { .. } | VaultError::ManifestInvalid { .. } | VaultError::Object(_))
+    matches!(
+        error,
+        VaultError::ManifestMissing { .. }
+            | VaultError::ManifestInvalid { .. }
+            | VaultError::ManifestChanged { .. }
+            | VaultError::Object(_)
+    )
 }

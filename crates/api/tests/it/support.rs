@@ -272,6 +272,7 @@ pub fn success(task: &Task) -> Outcome {
                     position: 0x300_0028,
                 }),
                 encrypted: false,
+                manifest_sha256: "5e".repeat(32),
             },
         },
         Task::Verify { .. } => TaskResult::Verify { problems: Vec::new() },

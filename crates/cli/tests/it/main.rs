@@ -25,4 +25,5 @@ mod schedules;
 mod secrets;
 mod servers;
 mod stopping;
+mod tampering;
 mod worker_death;

@@ -116,6 +116,7 @@ pub fn manifest(access: &DatastoreAccess, method: Method, facts: &BackupFacts) -
         method,
         backup_type: BackupType::Full,
         parent_id: None,
+        parent_sha256: None,
         created_at: now,
         started_at: now,
         ended_at: now,

@@ -142,6 +142,7 @@ pub fn manifest(facts: &BackupFacts) -> Manifest {
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,
+        parent_sha256: None,
         created_at: now,
         started_at: now,
         ended_at: now,

@@ -1,12 +1,12 @@
 //! Taking into the catalog what a storage holds: how a lost control database comes back from the manifests. // F-24
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::{
-    Capabilities, DatastoreStatus, EventKind, Finding, FindingSeverity, JobKind, JobStatus, Manifest, Service, Trigger,
-    VerificationStatus,
+    Capabilities, DatastoreStatus, EventKind, Finding, FindingSeverity, JobKind, JobStatus, Manifest, Service,
+    StoredManifest, Trigger, VerificationStatus,
 };
 use uuid::Uuid;
 
@@ -33,8 +33,11 @@ pub struct Adoption {
     pub backups: u64,
     /// How many were known already.
     pub known: u64,
-    /// Increments whose parent is neither known nor in the storage: they can't be restored.
+    /// Increments whose parent is neither known nor in the storage, or not what it was when they were built on it: they can't
+    /// be restored.
     pub without_parent: Vec<Uuid>,
+    /// Known backups whose manifest in the storage is not the one that was written. // F-90
+    pub changed: Vec<Uuid>,
 }
 
 impl Store {
@@ -47,32 +50,35 @@ impl Store {
     pub fn catalog_adopt(
         &self,
         storage_id: Uuid,
-        manifests: &[Manifest],
+        manifests: &[StoredManifest],
         now: DateTime<Utc>,
     ) -> Result<Adoption, StoreError> {
-        let mut in_order: Vec<&Manifest> = manifests.iter().collect();
+        let mut in_order: Vec<&StoredManifest> = manifests.iter().collect();
         // A parent is older than its increments.
-        in_order.sort_by_key(|manifest| (manifest.started_at, manifest.number));
+        in_order.sort_by_key(|stored| (stored.manifest.started_at, stored.manifest.number));
         self.write(now, |transaction| {
             storages::require(transaction.connection, storage_id)?;
             let mut adoption = Adoption::default();
             for (id, of_datastore) in by_datastore(&in_order) {
                 adopt_datastore(transaction, id, &of_datastore, storage_id, &mut adoption)?;
-                let mut known: BTreeSet<String> = backups::table
+                let mut known: Digests = backups::table
                     .filter(backups::datastore_id.eq(id.to_string()))
-                    .select(backups::id)
-                    .load::<String>(transaction.connection)?
+                    .select((backups::id, backups::manifest_sha256))
+                    .load::<(String, Option<String>)>(transaction.connection)?
                     .into_iter()
                     .collect();
-                for manifest in of_datastore {
-                    let backup = manifest.backup_id.to_string();
-                    if known.contains(&backup) {
+                for stored in of_datastore {
+                    let backup = stored.manifest.backup_id.to_string();
+                    if known.contains_key(&backup) {
                         adoption.known += 1;
-                    } else if manifest.parent_id.is_some_and(|parent| !known.contains(&parent.to_string())) {
-                        adoption.without_parent.push(manifest.backup_id);
+                        if !is(&known, &backup, Some(&stored.sha256)) {
+                            adoption.changed.push(stored.manifest.backup_id);
+                        }
+                    } else if lacks_parent(&stored.manifest, &known) {
+                        adoption.without_parent.push(stored.manifest.backup_id);
                     } else {
-                        adopt_backup(transaction, manifest, storage_id)?;
-                        known.insert(backup);
+                        adopt_backup(transaction, stored, storage_id)?;
+                        known.insert(backup, Some(stored.sha256.clone()));
                         adoption.backups += 1;
                     }
                 }
@@ -82,10 +88,26 @@ impl Store {
     }
 }
 
-fn by_datastore<'a>(manifests: &[&'a Manifest]) -> BTreeMap<Uuid, Vec<&'a Manifest>> {
-    let mut found: BTreeMap<Uuid, Vec<&Manifest>> = BTreeMap::new();
-    for manifest in manifests {
-        found.entry(manifest.datastore_id).or_default().push(manifest);
+/// The digests of known backups' manifests by the backup's id; none where it is not known.
+type Digests = BTreeMap<String, Option<String>>;
+
+/// Whether the backup is known, and its manifest, where that too is known on both sides, is this one.
+fn is(known: &Digests, backup: &str, sha256: Option<&String>) -> bool {
+    match (known.get(backup), sha256) {
+        (None, _) => false,
+        (Some(Some(known)), Some(found)) => known == found,
+        (Some(_), _) => true,
+    }
+}
+
+fn lacks_parent(manifest: &Manifest, known: &Digests) -> bool {
+    manifest.parent_id.is_some_and(|parent| !is(known, &parent.to_string(), manifest.parent_sha256.as_ref()))
+}
+
+fn by_datastore<'a>(manifests: &[&'a StoredManifest]) -> BTreeMap<Uuid, Vec<&'a StoredManifest>> {
+    let mut found: BTreeMap<Uuid, Vec<&StoredManifest>> = BTreeMap::new();
+    for stored in manifests {
+        found.entry(stored.manifest.datastore_id).or_default().push(stored);
     }
     found
 }
@@ -94,12 +116,16 @@ fn by_datastore<'a>(manifests: &[&'a Manifest]) -> BTreeMap<Uuid, Vec<&'a Manife
 fn adopt_datastore(
     transaction: &mut Transaction<'_>,
     id: Uuid,
-    manifests: &[&Manifest],
+    manifests: &[&StoredManifest],
     storage_id: Uuid,
     adoption: &mut Adoption,
 ) -> Result<(), StoreError> {
     let text = id.to_string();
-    let (Some(oldest), Some(newest)) = (manifests.first(), manifests.last()) else { return Ok(()) };
+    let (Some(StoredManifest { manifest: oldest, .. }), Some(StoredManifest { manifest: newest, .. })) =
+        (manifests.first(), manifests.last())
+    else {
+        return Ok(());
+    };
     if datastores::table.find(&text).count().get_result::<i64>(transaction.connection)? > 0 {
         return Ok(());
     }
@@ -151,7 +177,11 @@ fn adopt_datastore(
 }
 
 /// Adds a completed backup, and the job that made it as far as it is known.
-fn adopt_backup(transaction: &mut Transaction<'_>, manifest: &Manifest, storage_id: Uuid) -> Result<(), StoreError> {
+fn adopt_backup(
+    transaction: &mut Transaction<'_>,
+    StoredManifest { manifest, sha256 }: &StoredManifest,
+    storage_id: Uuid,
+) -> Result<(), StoreError> {
     let (id, datastore_id) = (manifest.backup_id.to_string(), manifest.datastore_id.to_string());
     let datastore = datastore_row::find(transaction.connection, &datastore_id)?;
     let number = take_number(transaction, manifest.number)?;
@@ -199,6 +229,7 @@ fn adopt_backup(transaction: &mut Transaction<'_>, manifest: &Manifest, storage_
         error_code: None,
         error_detail: None,
         held: None,
+        manifest_sha256: Some(sha256.clone()),
     };
     diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
     transaction.changed(EventKind::Backup, uuid("backups.id", &row.id)?, Some(manifest.datastore_id));

@@ -152,6 +152,7 @@ pub fn insert_backup(
         error_code: None,
         error_detail: None,
         held: None,
+        manifest_sha256: None,
     };
     diesel::insert_into(backups::table).values(&row).execute(transaction.connection)?;
     Ok(row)

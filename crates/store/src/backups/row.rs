@@ -40,6 +40,7 @@ pub struct BackupRow {
     pub error_detail: Option<String>,
     pub held: Option<String>,
     pub log_point: Option<String>,
+    pub manifest_sha256: Option<String>,
 }
 
 pub fn find(connection: &mut AnyConnection, id: &str) -> Result<BackupRow, StoreError> {
@@ -85,6 +86,7 @@ impl BackupRow {
             engine_version: self.engine_version,
             log_position: self.log_position,
             encrypted: self.encrypted,
+            manifest_sha256: self.manifest_sha256,
             progress,
             deleting: self.deleting,
             held: self.held,

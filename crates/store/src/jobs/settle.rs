@@ -237,6 +237,7 @@ fn settle_backup(
                 backups::server_identity.eq(&summary.server_identity),
                 backups::log_point.eq(log_point),
                 backups::encrypted.eq(summary.encrypted),
+                backups::manifest_sha256.eq(&summary.manifest_sha256),
             ))
             .execute(transaction.connection)?;
     }
@@ -254,7 +255,8 @@ fn settle_verification(transaction: &mut Transaction<'_>, job: &JobRow, ending: 
                 ErrorCode::ObjectMissing
                 | ErrorCode::ObjectCorrupted
                 | ErrorCode::ManifestMissing
-                | ErrorCode::ManifestInvalid,
+                | ErrorCode::ManifestInvalid
+                | ErrorCode::ManifestChanged,
             ),
         ) => VerificationStatus::Failed,
         _ => return Ok(()),

@@ -24,6 +24,8 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let backup = backup(transaction, job)?;
             let row = datastore_row::find(transaction.connection, &backup.datastore_id)?;
             let settings = upkeep::settings(transaction.connection, &row)?;
+            let parent =
+                backup.parent_id.as_deref().map(|id| backup_row::find(transaction.connection, id)).transpose()?;
             Task::Backup {
                 datastore: row.access(transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
@@ -33,6 +35,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                     method: word("backups.method", &backup.method)?,
                     backup_type: word("backups.type", &backup.backup_type)?,
                     parent_id: optional_uuid("backups.parent_id", backup.parent_id.as_deref())?,
+                    parent_sha256: parent.and_then(|parent| parent.manifest_sha256),
                     created_at: time(backup.created_at),
                     compression_level: settings.compression_level,
                 },

@@ -68,6 +68,7 @@ pub fn summary(size_bytes: u64) -> BackupSummary {
         server_identity: Some("7300000000000000001".into()),
         log_point: None,
         encrypted: false,
+        manifest_sha256: "5e".repeat(32),
     }
 }
 

@@ -16,21 +16,21 @@ async fn changed(change: impl FnOnce(&mut Value)) -> (Local, Result<domain::mani
     let mut manifest = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     change(&mut manifest);
     fs::write(&file, serde_json::to_vec(&manifest).unwrap()).unwrap();
-    let read = local.vault.read_manifest(&folder(1)).await;
+    let read = local.vault.read_manifest(&folder(1), None).await.map(|stored| stored.manifest);
     (local, read)
 }
 
 #[tokio::test]
 async fn a_missing_or_damaged_manifest_is_told_apart() {
     let local = Local::new();
-    let error = local.vault.read_manifest(&folder(1)).await.unwrap_err();
+    let error = local.vault.read_manifest(&folder(1), None).await.unwrap_err();
     assert_eq!(error.code(), ErrorCode::ManifestMissing);
     store(&local.vault, 1, 1, b"bytes").await.unwrap();
     let file = local.file(&folder(1), "manifest.json");
     let whole = fs::read(&file).unwrap();
     for bytes in [&whole[..whole.len() / 2], b"", b"[]", b"{\"format_version\": 1}"] {
         fs::write(&file, bytes).unwrap();
-        let error = local.vault.read_manifest(&folder(1)).await.unwrap_err();
+        let error = local.vault.read_manifest(&folder(1), None).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::ManifestInvalid, "{error}");
     }
 }
@@ -110,7 +110,23 @@ async fn f24_the_catalog_is_listed_from_the_storage_alone() {
     let folders: Vec<_> = found.iter().map(|(folder, _)| folder.clone()).collect();
     assert_eq!(folders, [folder(1), folder(2), folder(3)]);
     let mut manifests = found.into_iter().map(|(_, manifest)| manifest);
-    assert_eq!(manifests.next().unwrap().unwrap(), one);
-    assert_eq!(manifests.next().unwrap().unwrap(), two);
+    assert_eq!(manifests.next().unwrap().unwrap().manifest, one);
+    assert_eq!(manifests.next().unwrap().unwrap().manifest, two);
     assert_eq!(manifests.next().unwrap().unwrap_err().code(), ErrorCode::ManifestInvalid);
+}
+
+#[tokio::test]
+async fn f90_another_manifest_than_the_known_one_is_refused_before_it_is_read() {
+    let local = Local::new();
+    store(&local.vault, 1, 1, b"bytes").await.unwrap();
+    let known = local.vault.read_manifest(&folder(1), None).await.unwrap();
+    assert_eq!(local.vault.read_manifest(&folder(1), Some(&known.sha256)).await.unwrap(), known);
+    let file = local.file(&folder(1), "manifest.json");
+    let mut bytes = fs::read(&file).unwrap();
+    for change in [b"\n".as_slice(), b"{"] {
+        bytes.extend_from_slice(change);
+        fs::write(&file, &bytes).unwrap();
+        let error = local.vault.read_manifest(&folder(1), Some(&known.sha256)).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::ManifestChanged, "{error}");
+    }
 }

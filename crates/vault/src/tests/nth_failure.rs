@@ -50,7 +50,7 @@ impl Place {
     async fn assert_i2(&self) {
         for (folder, manifest) in self.vault.list_manifests().await.unwrap() {
             let cancel = CancellationToken::new();
-            let problems = self.vault.verify(&folder, &manifest.unwrap(), |_| {}, &cancel).await.unwrap();
+            let problems = self.vault.verify(&folder, &manifest.unwrap().manifest, |_| {}, &cancel).await.unwrap();
             assert_eq!(problems, vec![], "{folder}");
         }
     }

@@ -32,7 +32,7 @@ proptest! {
             assert!(local.vault.check_objects(&folder(1), &manifest).await.unwrap().is_empty());
             let problems = local.vault.verify(&folder(1), &manifest, |_| {}, &CancellationToken::new()).await.unwrap();
             assert_eq!(problems, vec![]);
-            (load(&local.vault, 1, "base").await.unwrap(), local.vault.read_manifest(&folder(1)).await.unwrap())
+            (load(&local.vault, 1, "base").await.unwrap(), local.vault.read_manifest(&folder(1), None).await.unwrap().manifest)
         });
         prop_assert!(read == bytes);
         let stream = &manifest.streams[0];

@@ -173,7 +173,9 @@ pub async fn open_chain(
     found: &mut Vec<Obstacle>,
 ) -> Option<(Vault, Vec<Link>)> {
     let opened = match Vault::open(storage) {
-        Ok(vault) => read_chain(&vault, backup.datastore_id, backup.id).await.map(|chain| (vault, chain)),
+        Ok(vault) => read_chain(&vault, backup.datastore_id, backup.id, backup.manifest_sha256.clone())
+            .await
+            .map(|chain| (vault, chain)),
         Err(error) => Err(error),
     };
     let needed = |link: Link| Link { manifest: link.manifest.for_restore(), ..link };
