@@ -89,6 +89,7 @@ struct Profile {
     default_port: u16,
     default_method: Option<Method>,
     log_precision_seconds: Option<f64>,
+    writes_files_itself: bool,
     files: FilesRule,
 }
 
@@ -111,6 +112,7 @@ impl Engine {
                 default_port: 5432,
                 default_method: Some(Method::PgBasebackup),
                 log_precision_seconds: Some(0.000_001),
+                writes_files_itself: false,
                 // Manual, "Upgrading a PostgreSQL Cluster".
                 files: FilesRule::SameMajor,
             },
@@ -119,6 +121,7 @@ impl Engine {
                 default_port: 3306,
                 default_method: Some(Method::MysqlClone),
                 log_precision_seconds: Some(0.000_001),
+                writes_files_itself: false,
                 files: FilesRule::SameSeries,
             },
             Self::Mariadb => Profile {
@@ -126,14 +129,17 @@ impl Engine {
                 default_port: 3306,
                 default_method: Some(Method::Mariabackup),
                 log_precision_seconds: Some(1.0),
+                writes_files_itself: false,
                 // Manual, "mariadb-backup overview": tool and server must be of the backup's series.
                 files: FilesRule::SameSeries,
             },
             Self::Mssql => Profile {
                 title: "SQL Server",
                 default_port: 1433,
-                default_method: None,
-                log_precision_seconds: Some(0.000_001),
+                default_method: Some(Method::MssqlBackup),
+                // Times in its log are of the type `datetime`, which counts in 1/300 s.
+                log_precision_seconds: Some(0.01),
+                writes_files_itself: true,
                 files: FilesRule::NotOlder,
             },
             Self::Redis => Profile::key_value("Redis"),
@@ -162,6 +168,12 @@ impl Engine {
         self.profile().log_precision_seconds
     }
 
+    /// Whether its servers write backups into files themselves, so that they and the worker need a directory in common
+    /// ([`crate::SharedDirectory`]).
+    pub const fn needs_shared_directory(self) -> bool {
+        self.profile().writes_files_itself
+    }
+
     /// Which servers can start on files that it wrote.
     pub const fn files_rule(self) -> FilesRule {
         self.profile().files
@@ -176,6 +188,7 @@ impl Profile {
             default_port: 6379,
             default_method: Some(Method::Rdb),
             log_precision_seconds: None,
+            writes_files_itself: false,
             files: FilesRule::NotOlder,
         }
     }

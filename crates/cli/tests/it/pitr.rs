@@ -410,7 +410,7 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
     let into = |name: &str, directory: &Path, port, service| RestoreCreate {
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: name.to_owned(),
-            data_directory: directory.to_string_lossy().into_owned(),
+            data_directory: Some(directory.to_string_lossy().into_owned()),
             service,
             host: None,
             port: Some(port),

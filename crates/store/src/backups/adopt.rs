@@ -169,6 +169,7 @@ fn adopt_datastore(
         log_branch: new_id(transaction.now).simple().to_string(),
         project_id: None,
         restore_guard: false,
+        shared_directory: None,
     };
     diesel::insert_into(datastores::table).values(&row).execute(transaction.connection)?;
     transaction.changed(EventKind::Datastore, id, Some(id));
@@ -221,6 +222,7 @@ fn adopt_backup(
         engine_version: Some(manifest.engine_version.clone()),
         log_position: manifest.log_position.clone(),
         log_point: manifest.log_point.as_ref().map(|point| to_json("backups.log_point", point)).transpose()?,
+        log_ranges: to_json("backups.log_ranges", &manifest.log_ranges)?,
         server_identity: manifest.server_identity.clone(),
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),

@@ -32,6 +32,7 @@ fn manifest(datastore: u128, number: i64, parent: Option<&StoredManifest>) -> St
         ended_at: after(number * 100 + 31),
         log_position: Some("binlog.1:4".into()),
         log_point: None,
+        log_ranges: Vec::new(),
         command_line: Vec::new(),
         completion_mark: "completed OK!".into(),
         streams: Vec::new(),
