@@ -6,6 +6,7 @@
 mod data_directory;
 mod driver;
 mod error;
+mod feed;
 mod logs;
 mod mariadb;
 mod mssql;
@@ -19,6 +20,7 @@ mod program_directories;
 mod redis;
 mod served;
 pub mod service;
+mod shell;
 mod unpack_tar;
 mod wire;
 

@@ -172,6 +172,10 @@ pub(crate) fn judge_dumps(
         return;
     };
     capabilities.unavailable_methods.push(UnavailableMethod { method, reason: first.reason() });
+    // Who is backed up by another method need not hear what dumps would take.
+    if !capabilities.methods.is_empty() {
+        return;
+    }
     findings.extend(against_dumps.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
 }
 
