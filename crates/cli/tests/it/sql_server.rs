@@ -103,7 +103,8 @@ async fn backups_of_each_type_are_restored_to_a_moment_and_put_back() {
     server.insert("5 not backed up");
     let now = ["1 full", "2 differential", "3 log", "4 too late", "5 not backed up"];
 
-    let request = RestoreCreate { pitr_stop_time: Some(moment.to_rfc3339()), ..Plane::restore_request(&datastore.name) };
+    let request =
+        RestoreCreate { pitr_stop_time: Some(moment.to_rfc3339()), ..Plane::restore_request(&datastore.name) };
     let restore = plane.client.backup_restore(full.id, &request).await.expect("the restore starts");
     let restore = plane.restore_end(restore.id).await;
     let told = plane.log_of(restore.job_id).await;
