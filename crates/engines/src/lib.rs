@@ -6,8 +6,10 @@
 mod data_directory;
 mod driver;
 mod error;
+mod feed;
 mod logs;
 mod mariadb;
+mod mssql;
 mod my_family;
 mod mysql;
 
@@ -18,6 +20,7 @@ mod program_directories;
 mod redis;
 mod served;
 pub mod service;
+mod shell;
 mod unpack_tar;
 mod wire;
 
@@ -43,6 +46,6 @@ pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
         Engine::Redis => Some(&redis::REDIS),
         Engine::Valkey => Some(&redis::VALKEY),
         Engine::Mysql => Some(&mysql::Mysql),
-        Engine::Mssql => None,
+        Engine::Mssql => Some(&mssql::Mssql),
     }
 }
