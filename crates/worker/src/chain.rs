@@ -83,8 +83,8 @@ pub async fn read_listed(
 
 /// Why a manifest can't be the parent of `child`, the newer link.
 fn misfit(manifest: &Manifest, child: Option<&Manifest>, links: usize) -> Option<String> {
-    let is_full = manifest.backup_type == BackupType::Full;
-    if is_full == manifest.parent_id.is_some() {
+    let is_increment = manifest.backup_type != BackupType::Full;
+    if is_increment != manifest.parent_id.is_some() {
         return Some(format!("a backup of type {} must name a parent or none", manifest.backup_type));
     }
     let child = child?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, JobStatus, RestoreCreate, RestoreStatus,
-    Secret, Service, SharedDirectory, VerificationStatus,
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, JobStatus, NewDatastore, RestoreCreate,
+    RestoreStatus, RestoreTargetDraft, Secret, Service, SharedDirectory, VerificationStatus,
 };
 use testkit::{BACKUP_PASSWORD, BACKUP_USER, Mssql};
 
@@ -121,4 +121,74 @@ async fn backups_of_each_type_are_restored_to_a_moment_and_put_back() {
     plane.restore(differential.id, &datastore.name).await;
     server.assert_entries(&now[..2]);
     assert_eq!(std::fs::read_dir(server.shared.path()).expect("list").count(), 0, "nothing is left in the directory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_worker_that_dies_in_the_switch_is_taken_back_by_the_next_one() {
+    let server = Server::start();
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, mut worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    server.insert("backed up");
+    let backup = backed_up(&plane, &datastore, BackupType::Full).await;
+    server.insert("later");
+
+    // The switch saves the last of the log first, with the database closed to everybody.
+    server.double.hold_backups(true);
+    let restore = plane.start_restore(backup.id, &datastore.name).await;
+    plane.phase(restore.job_id, "switching").await;
+    tokio::task::block_in_place(|| {
+        testkit::wait_until("the tail is saved", Duration::from_secs(60), || server.double.is_backing_up());
+    });
+    worker.kill();
+    server.double.hold_backups(false);
+    let _next = plane.worker();
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    server.assert_entries(&["backed up"]);
+    let undo = plane.client.restore_undo(restore.id).await.expect("the undo starts");
+    plane.job_end(undo.id).await;
+    server.assert_entries(&["backed up", "later"]);
+    let states: Vec<_> = server.double.databases();
+    let in_use = states.iter().filter(|(name, ..)| !name.contains("_holdfast_"));
+    assert!(
+        in_use.clone().count() == 2 && in_use.clone().all(|(_, state, single)| *state == "ONLINE" && !single),
+        "{states:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
+    let (server, empty) = (Server::start(), Server::start());
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    server.insert("backed up");
+    let backup = backed_up(&plane, &datastore, BackupType::Full).await;
+    let target = NewDatastore {
+        name: "copy".to_owned(),
+        data_directory: None,
+        service: None,
+        host: None,
+        port: Some(empty.double.port),
+        username: None,
+        password: None,
+        worker: None,
+    };
+    let request = RestoreCreate {
+        target: RestoreTargetDraft::NewDatastore(Box::new(target)),
+        confirm: None,
+        ..Plane::restore_request(&datastore.name)
+    };
+    let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    empty.assert_entries(&["backed up"]);
+    server.assert_entries(&["backed up"]);
 }
