@@ -25,6 +25,7 @@ mod retention;
 mod schedules;
 mod secrets;
 mod servers;
+mod sql_server;
 mod stopping;
 mod tampering;
 mod worker_death;
