@@ -1,21 +1,18 @@
-//! The main job with SQL Server through the real binary, against testkit's double of it: there is no SQL Server to be had here,
-//! so what passes was not seen on a real one.
+//! The main job with SQL Server, which is a double of its wire protocol here: backups of each type through the binary, restored to a
+//! moment between two of them, and put back.
 
-use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use client::ClientError;
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, ErrorCode, Job, JobStatus, Method, Restore,
-    RestoreCreate, RestoreStatus, Secret, SharedDirectory,
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, JobStatus, NewDatastore, RestoreCreate,
+    RestoreStatus, RestoreTargetDraft, Secret, Service, SharedDirectory, VerificationStatus,
 };
 use testkit::{BACKUP_PASSWORD, BACKUP_USER, Mssql};
-use uuid::Uuid;
 
-use crate::plane::{Plane, files_below};
+use crate::plane::Plane;
 
-/// The double, and the directory that it shares with the worker.
+/// A double, and the directory that it shares with the worker.
 struct Server {
     double: Mssql,
     shared: tempfile::TempDir,
@@ -24,17 +21,13 @@ struct Server {
 impl Server {
     fn start() -> Self {
         let double = Mssql::builder().encrypting().start().expect("the double starts");
-        double.create_database("shop");
-        double.create_database("wiki");
-        let shared = tempfile::Builder::new().prefix("holdfast-shared-").tempdir().expect("a directory");
-        std::fs::set_permissions(shared.path(), std::fs::Permissions::from_mode(0o700)).expect("its mode");
-        Self { double, shared }
+        Self { double, shared: tempfile::tempdir().expect("a directory") }
     }
 
-    fn registration(&self, name: &str) -> DatastoreCreate {
-        let path = self.shared.path().to_string_lossy().into_owned();
+    fn registration(&self) -> DatastoreCreate {
+        let path = self.shared.path().display().to_string();
         DatastoreCreate {
-            name: name.to_owned(),
+            name: "it SQL Server".to_owned(),
             engine: Engine::Mssql,
             host: "127.0.0.1".to_owned(),
             port: Some(self.double.port),
@@ -42,7 +35,7 @@ impl Server {
             password: Some(Secret::new(BACKUP_PASSWORD)),
             data_directory: None,
             shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
-            service: None,
+            service: Some(Service::None),
             worker: None,
             storage_id: None,
             project_id: None,
@@ -50,150 +43,152 @@ impl Server {
     }
 
     fn insert(&self, note: &str) {
-        self.double.insert("shop", note, None);
-        self.double.insert("wiki", note, None);
+        for database in ["shop", "it's [two]"] {
+            self.double.insert(database, note, None);
+        }
     }
 
-    fn entries(&self) -> Vec<String> {
-        let shop = self.double.entries("shop").expect("shop is online");
-        assert_eq!(self.double.entries("wiki").as_ref(), Some(&shop), "both databases are of one moment");
-        shop
+    #[track_caller]
+    fn assert_entries(&self, expected: &[&str]) {
+        for database in ["shop", "it's [two]"] {
+            assert_eq!(self.double.entries(database).expect("it is online"), expected, "{database}");
+        }
     }
 }
 
-async fn register(plane: &Plane, server: &Server, name: &str) -> Datastore {
-    plane.client.datastore_create(&server.registration(name)).await.expect("the datastore is registered")
-}
-
-async fn back_up(plane: &Plane, datastore: Uuid, backup_type: BackupType) -> Backup {
+async fn backed_up(plane: &Plane, datastore: &Datastore, backup_type: BackupType) -> Backup {
     let asked = BackupCreate { method: None, backup_type: Some(backup_type) };
-    let backup = plane.client.backup_create(datastore, &asked).await.expect("the backup starts");
+    let backup = plane.client.backup_create(datastore.id, &asked).await.expect("the backup starts");
     let backup = plane.backup_end(backup.id).await;
-    assert_eq!(backup.status, JobStatus::Completed, "{}", plane.log_of(backup.job_id).await);
+    let log = plane.log_of(backup.job_id).await;
+    assert_eq!((backup.status, backup.backup_type), (JobStatus::Completed, backup_type), "{log}");
     backup
 }
 
-async fn restore(plane: &Plane, backup: &Backup, name: &str, stop: &str) -> Restore {
-    let request = RestoreCreate { pitr_stop_time: Some(stop.to_owned()), ..Plane::restore_request(name) };
-    let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
-    let restore = plane.restore_end(restore.id).await;
-    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{}", plane.log_of(restore.job_id).await);
-    restore
-}
-
-/// The code of a refusal.
-fn code<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> ErrorCode {
-    match answer {
-        Err(ClientError::Problem(problem)) => problem.code,
-        other => panic!("no refusal: {other:?}"),
-    }
-}
-
-/// A moment with nothing of the same second on either side: headers of backups tell whole seconds.
-async fn a_moment() -> DateTime<Utc> {
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+/// Apart from what happened before and after, by more than the seconds that headers tell.
+async fn quiet_instant() -> DateTime<Utc> {
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     let at = Utc::now();
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     at
 }
 
-fn text(at: DateTime<Utc>) -> String {
-    at.to_rfc3339()
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_of_each_type_are_restored_to_a_moment_and_put_back() {
+    let server = Server::start();
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    let types = datastore.capabilities.methods.first().map(|method| method.types.clone());
+    assert_eq!(types, Some(vec![BackupType::Full, BackupType::Differential, BackupType::Log]), "{datastore:?}");
+    assert!(datastore.findings.iter().any(|finding| finding.detail.contains("not against a real server")));
+
+    server.insert("1 full");
+    let full = backed_up(&plane, &datastore, BackupType::Full).await;
+    server.insert("2 differential");
+    let differential = backed_up(&plane, &datastore, BackupType::Differential).await;
+    assert_eq!(differential.parent_id, Some(full.id));
+    server.insert("3 log");
+    let moment = quiet_instant().await;
+    server.insert("4 too late");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let log = backed_up(&plane, &datastore, BackupType::Log).await;
+    assert!(log.parent_id.is_some());
+    let verification = plane.client.backup_verify(log.id).await.expect("the verification starts");
+    plane.job_end(verification.id).await;
+    let verified = plane.client.backup_get(log.id).await.expect("the backup is there");
+    assert_eq!(verified.verification.status, VerificationStatus::Passed);
+    server.insert("5 not backed up");
+    let now = ["1 full", "2 differential", "3 log", "4 too late", "5 not backed up"];
+
+    let request =
+        RestoreCreate { pitr_stop_time: Some(moment.to_rfc3339()), ..Plane::restore_request(&datastore.name) };
+    let restore = plane.client.backup_restore(full.id, &request).await.expect("the restore starts");
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    server.assert_entries(&now[..3]);
+
+    let undo = plane.client.restore_undo(restore.id).await.expect("the undo starts");
+    plane.job_end(undo.id).await;
+    let undone = plane.client.restore_get(restore.id).await.expect("the restore is there");
+    assert_eq!(undone.status, RestoreStatus::Undone, "{}", plane.log_of(undo.id).await);
+    server.assert_entries(&now);
+
+    // A restore of exactly one backup, with its chain.
+    plane.restore(differential.id, &datastore.name).await;
+    server.assert_entries(&now[..2]);
+    assert_eq!(std::fs::read_dir(server.shared.path()).expect("list").count(), 0, "nothing is left in the directory");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn full_differential_and_log_backups_are_restored_to_a_moment_and_that_is_undone() {
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_worker_that_dies_in_the_switch_is_taken_back_by_the_next_one() {
     let server = Server::start();
-    let (plane, _worker) = Plane::with_worker();
-    let datastore = register(&plane, &server, "shop").await;
-    assert_eq!(datastore.shared_directory, server.registration("shop").shared_directory);
-    let types = datastore.capabilities.methods.iter().find(|known| known.method == Method::MssqlBackup);
-    let types = types.map(|known| known.types.clone()).unwrap_or_default();
-    assert_eq!(types, [BackupType::Full, BackupType::Differential, BackupType::Log], "{:?}", datastore.findings);
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, mut worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    server.insert("backed up");
+    let backup = backed_up(&plane, &datastore, BackupType::Full).await;
+    server.insert("later");
 
-    server.insert("one");
-    let first = back_up(&plane, datastore.id, BackupType::Log).await;
-    assert_eq!((first.backup_type, first.parent_id), (BackupType::Full, None), "there was nothing to build on");
-    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
-    assert!(!window.supported && window.reason.is_some_and(|reason| reason.contains("log backup")));
-    a_moment().await;
-    server.insert("two");
-    let two = a_moment().await;
-    let log = back_up(&plane, datastore.id, BackupType::Log).await;
-    assert_eq!((log.backup_type, log.parent_id), (BackupType::Log, Some(first.id)));
-    server.insert("three");
-    let differential = back_up(&plane, datastore.id, BackupType::Differential).await;
-    assert_eq!((differential.backup_type, differential.parent_id), (BackupType::Differential, Some(first.id)));
-    a_moment().await;
-    server.insert("four");
-    let four = a_moment().await;
-    server.double.delete_all("shop", None);
-    server.double.delete_all("wiki", None);
-    a_moment().await;
-    let newest = back_up(&plane, datastore.id, BackupType::Log).await;
-    assert_eq!(newest.parent_id, Some(log.id));
-    assert!(files_below(server.shared.path()).is_empty(), "nothing stays in the shared directory");
-
-    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
-    assert_eq!((window.windows.len(), window.gaps.len()), (1, 0), "{window:?}");
-    assert!(window.windows[0].from < two && four < window.windows[0].to && window.latest_restorable_time.is_some());
-    let refused = RestoreCreate { pitr_stop_time: Some(text(Utc::now())), ..Plane::restore_request("shop") };
-    assert_eq!(code(plane.client.backup_restore(first.id, &refused).await), ErrorCode::PitrTimeNotCovered);
-    let early = RestoreCreate { pitr_stop_time: Some(text(first.created_at)), ..Plane::restore_request("shop") };
-    assert_eq!(code(plane.client.backup_restore(first.id, &early).await), ErrorCode::PitrTimeBeforeBackup);
-    assert_eq!(code(plane.client.backup_delete(newest.id).await), ErrorCode::BackupHasDependents);
-
-    let back = restore(&plane, &first, "shop", &text(four)).await;
-    assert_eq!(server.entries(), ["one", "two", "three", "four"]);
-    let job: Job = plane.client.restore_undo(back.id).await.expect("the undo starts");
-    assert_eq!(plane.job_end(job.id).await.status, JobStatus::Completed, "{}", plane.log_of(job.id).await);
-    assert!(server.entries().is_empty(), "what was there before the restore");
-    restore(&plane, &first, "shop", &text(two)).await;
-    assert_eq!(server.entries(), ["one", "two"]);
-
-    let next = back_up(&plane, datastore.id, BackupType::Log).await;
-    assert_eq!((next.backup_type, next.parent_id), (BackupType::Full, None), "the old log does not go on");
-    restore(&plane, &first, "shop", "latest").await;
-    assert!(server.entries().is_empty(), "the log before the restore has not changed");
+    // The switch saves the last of the log first, with the database closed to everybody.
+    server.double.hold_backups(true);
+    let restore = plane.start_restore(backup.id, &datastore.name).await;
+    plane.phase(restore.job_id, "switching").await;
+    tokio::task::block_in_place(|| {
+        testkit::wait_until("the tail is saved", Duration::from_secs(60), || server.double.is_backing_up());
+    });
+    worker.kill();
+    server.double.hold_backups(false);
+    let _next = plane.worker();
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    server.assert_entries(&["backed up"]);
+    let undo = plane.client.restore_undo(restore.id).await.expect("the undo starts");
+    plane.job_end(undo.id).await;
+    server.assert_entries(&["backed up", "later"]);
+    let states: Vec<_> = server.double.databases();
+    let in_use = states.iter().filter(|(name, ..)| !name.contains("_holdfast_"));
+    assert!(
+        in_use.clone().count() == 2 && in_use.clone().all(|(_, state, single)| *state == "ONLINE" && !single),
+        "{states:?}"
+    );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn f60_what_somebody_else_backs_up_is_noticed_and_a_full_backup_is_made() {
-    let server = Server::start();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
+    let (server, empty) = (Server::start(), Server::start());
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
     let (plane, _worker) = Plane::with_worker();
-    let datastore = register(&plane, &server, "shop").await;
-    server.insert("one");
-    let first = back_up(&plane, datastore.id, BackupType::Full).await;
-    a_moment().await;
-    back_up(&plane, datastore.id, BackupType::Log).await;
-    // The same server by another name is somebody else.
-    let other = register(&plane, &server, "other").await;
-    back_up(&plane, other.id, BackupType::Full).await;
-    let second = back_up(&plane, datastore.id, BackupType::Differential).await;
-    assert_eq!((second.backup_type, second.parent_id), (BackupType::Full, None), "the base is another full backup");
-    let log = back_up(&plane, datastore.id, BackupType::Log).await;
-    assert_eq!((log.backup_type, log.parent_id), (BackupType::Log, Some(second.id)), "the log has no gap");
-    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
-    assert_eq!((window.windows.len(), window.gaps.len()), (1, 0), "{window:?}");
-    assert_eq!(window.windows[0].backup_id, first.id);
-
-    a_moment().await;
-    server.insert("two");
-    back_up(&plane, other.id, BackupType::Full).await;
-    let foreign = back_up(&plane, other.id, BackupType::Log).await;
-    assert_eq!(foreign.backup_type, BackupType::Log);
-    server.insert("three");
-    a_moment().await;
-    let third = back_up(&plane, datastore.id, BackupType::Log).await;
-    assert_eq!((third.backup_type, third.parent_id), (BackupType::Full, None), "the log has a gap");
-    a_moment().await;
-    back_up(&plane, datastore.id, BackupType::Log).await;
-    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
-    assert_eq!((window.windows.len(), window.gaps.len()), (2, 1), "{window:?}");
-    assert!(window.gaps[0].reason.contains("log of database"), "{:?}", window.gaps);
-    let middle = window.gaps[0].from + (window.gaps[0].to - window.gaps[0].from) / 2;
-    let request = RestoreCreate { pitr_stop_time: Some(text(middle)), ..Plane::restore_request("shop") };
-    assert_eq!(code(plane.client.backup_restore(first.id, &request).await), ErrorCode::PitrTimeNotCovered);
-    restore(&plane, &third, "shop", "latest").await;
-    assert_eq!(server.entries(), ["one", "two", "three"]);
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    server.insert("backed up");
+    let backup = backed_up(&plane, &datastore, BackupType::Full).await;
+    let target = NewDatastore {
+        name: "copy".to_owned(),
+        data_directory: None,
+        service: None,
+        host: None,
+        port: Some(empty.double.port),
+        username: None,
+        password: None,
+        worker: None,
+    };
+    let request = RestoreCreate {
+        target: RestoreTargetDraft::NewDatastore(Box::new(target)),
+        confirm: None,
+        ..Plane::restore_request(&datastore.name)
+    };
+    let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    empty.assert_entries(&["backed up"]);
+    server.assert_entries(&["backed up"]);
 }
