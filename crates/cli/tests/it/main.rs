@@ -16,6 +16,7 @@ mod dumps;
 mod encrypted;
 mod keys;
 mod kill_sweep;
+mod log_backups;
 mod main_job;
 mod outside;
 mod pitr;
