@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::problem::FieldError;
 use domain::recovery::has_log;
-use domain::version::can_take;
+use domain::version::{can_load, can_take};
 use domain::{
     Backup, Datastore, Engine, ErrorCode, JobStatus, RecoveryStop, RestoreCreate, RestoreTargetDraft, StopPosition,
 };
@@ -119,7 +119,11 @@ pub(crate) fn check_stop(
 fn check_target(backup: &Backup, datastore: &Datastore, body: &RestoreCreate) -> Result<(), ApiProblem> {
     match &body.target {
         RestoreTargetDraft::NewDatastore(new) => {
-            let errors = new.registration(datastore).validate();
+            let mut errors = new.registration(datastore).validate();
+            if new.data_directory.is_none() && !backup.method.restores_through_server() {
+                let detail = "must be an empty directory on the worker's machine";
+                errors.push(FieldError::new("/data_directory", detail));
+            }
             let of_target = |error: FieldError| FieldError::new(format!("/target{}", error.pointer), error.detail);
             match errors.is_empty() {
                 true => Ok(()),
@@ -139,7 +143,8 @@ fn check_target(backup: &Backup, datastore: &Datastore, body: &RestoreCreate) ->
 
 fn check_server(backup: &Backup, datastore: &Datastore) -> Result<(), ApiProblem> {
     let capabilities = &datastore.capabilities;
-    if !capabilities.restore_in_place {
+    let goes_through_server = backup.method.restores_through_server();
+    if !capabilities.restore_in_place && !goes_through_server {
         let reason = capabilities.restore_in_place_reason.clone();
         return Err(ApiProblem::new(
             ErrorCode::ServiceControlMissing,
@@ -147,7 +152,7 @@ fn check_server(backup: &Backup, datastore: &Datastore) -> Result<(), ApiProblem
         ));
     }
     if let (Some(source), Some(target)) = (&backup.engine_version, &datastore.engine_version)
-        && !can_take(datastore.engine, source, target)
+        && !(if goes_through_server { can_load } else { can_take })(datastore.engine, source, target)
     {
         return Err(ApiProblem::new(
             ErrorCode::IncompatibleEngineVersion,

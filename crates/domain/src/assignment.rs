@@ -104,7 +104,8 @@ pub enum Task {
         datastore: DatastoreAccess,
     },
     Sweep {
-        datastore_id: Uuid,
+        /// Its server may still keep what an earlier restore replaced.
+        datastore: DatastoreAccess,
         storage: StorageAccess,
         /// The datastore's completed backups that should be in this storage.
         backups: Vec<Uuid>,

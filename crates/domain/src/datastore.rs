@@ -69,15 +69,28 @@ pub struct MethodCapability {
     pub incremental_reason: Option<String>,
 }
 
+/// A method of the engine that does not work on this server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct UnavailableMethod {
+    pub method: Method,
+    /// Why not, and what to do about it.
+    pub reason: String,
+}
+
 /// What a datastore can do. The flags are booleans with their reason beside them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Capabilities {
     /// The methods that work; the first is the engine's default.
     pub methods: Vec<MethodCapability>,
+    /// The engine's other methods, each with what stands in its way.
+    #[serde(default)]
+    pub unavailable_methods: Vec<UnavailableMethod>,
     pub point_in_time_recovery: bool,
     /// Why point-in-time recovery does not work, when it does not.
     pub point_in_time_recovery_reason: Option<String>,
+    /// Whether the data directory can be replaced. Dumps are put back through the server and need none of that.
     pub restore_in_place: bool,
     /// Why a restore in place does not work, when it does not.
     pub restore_in_place_reason: Option<String>,

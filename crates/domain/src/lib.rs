@@ -39,7 +39,7 @@ pub use backup::{Backup, BackupCreate, BackupHold, Trigger, Verification, Verifi
 pub use backup_settings::BackupSettings;
 pub use datastore::{
     Capabilities, Datastore, DatastoreCreate, DatastoreOverview, DatastorePatch, DatastoreStatus, Finding,
-    FindingSeverity, Inspection, MethodCapability, Service,
+    FindingSeverity, Inspection, MethodCapability, Service, UnavailableMethod,
 };
 pub use engine::{BackupKind, BackupType, Engine, Method};
 pub use error_code::ErrorCode;
@@ -54,7 +54,7 @@ pub use recurrence::Recurrence;
 pub use restore::{
     NewDatastore, Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget, RestoreTargetDraft,
 };
-pub use restore_plan::{Obstacle, RestorePlan};
+pub use restore_plan::{DatabaseChanges, Obstacle, RestorePlan};
 pub use retention::{
     BackupFacts, CalendarPeriod, ClockFacts, DeleteReason, KeepReason, LogRange, RetentionDecision, RetentionPlan,
     RetentionPolicy, RetentionTotals, RetentionVerdict,

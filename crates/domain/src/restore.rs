@@ -54,7 +54,7 @@ pub enum RestoreTarget {
 pub enum RestoreTargetDraft {
     /// Over the datastore that the backup was made of.
     InPlace,
-    /// Into an empty data directory, registered as a new datastore.
+    /// Into an empty data directory, or an empty server where the data goes through one, registered as a new datastore.
     NewDatastore(Box<NewDatastore>),
 }
 
@@ -64,8 +64,10 @@ pub enum RestoreTargetDraft {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewDatastore {
     pub name: String,
-    /// An empty directory on the worker's machine, with the owner and the mode that the server's data directory is to have.
-    pub data_directory: String,
+    /// An empty directory on the worker's machine, with the owner and the mode that the server's data directory is to have. Needed
+    /// unless the data goes through a server (a dump): then that one has to run at the address, and to be empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub data_directory: Option<String>,
     /// How the server on it is started and stopped. When left out the data is put into the directory, and nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
@@ -92,7 +94,7 @@ impl NewDatastore {
             port: self.port,
             username: self.username.clone().or_else(|| source.username.clone()),
             password: self.password.clone(),
-            data_directory: Some(self.data_directory.clone()),
+            data_directory: self.data_directory.clone(),
             service: self.service.clone(),
             worker: self.worker.clone().or_else(|| source.worker.clone()),
             storage_id: Some(source.storage_id),

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::version::can_take;
+use crate::version::{can_load, can_take};
 use crate::{Engine, ErrorCode, JobStatus};
 
 /// Something that makes a restore impossible.
@@ -43,8 +43,22 @@ pub struct RestoreFacts {
     pub log_bytes: u64,
     /// What the data directory's file system has free, in bytes.
     pub free_bytes: u64,
+    /// Set when the data is put back through the running server: what that does to its databases.
+    pub databases: Option<DatabaseChanges>,
     /// Obstacles that only looking at files and objects can find: missing objects, a wrong directory, no way to stop the server.
     pub found: Vec<Obstacle>,
+}
+
+/// What a restore through the running server does to the server's databases.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DatabaseChanges {
+    /// Those that will hold what the backup holds; what they hold now is lost when the time of the undo is over.
+    pub replaced: Vec<String>,
+    /// Those that are not there yet.
+    pub created: Vec<String>,
+    /// Those that the backup does not hold: they stay as they are.
+    pub untouched: Vec<String>,
 }
 
 /// What a restore would do.
@@ -70,6 +84,9 @@ pub struct RestorePlan {
     /// Free space that the restore needs beside the data directory.
     pub needed_bytes: u64,
     pub free_bytes: u64,
+    /// Which databases of the server it replaces, makes and leaves alone; null where it replaces all of the server's data.
+    #[serde(default)]
+    pub databases: Option<DatabaseChanges>,
     /// How long it will take, from earlier jobs of this datastore; null without any.
     pub estimated_seconds: Option<u64>,
     /// How long the server will be stopped, from earlier restores; null without any.
@@ -96,7 +113,7 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
             format!("The backup is of {}, the server is {}.", facts.backup_engine.title(), facts.target_engine.title()),
         ));
     } else if let Some(target) = &facts.target_version
-        && !can_take(facts.backup_engine, &facts.backup_version, target)
+        && !fits(&facts, target)
     {
         obstacles.push(Obstacle::new(
             ErrorCode::IncompatibleEngineVersion,
@@ -107,6 +124,7 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
             ),
         ));
     }
+    let place = if facts.databases.is_some() { "on the worker's disk" } else { "beside the data directory" };
     // The private server that replays logs writes them once more into its own.
     let replay_bytes = facts.log_bytes.saturating_mul(2);
     let unpacked_bytes = facts.unpacked_bytes.saturating_add(facts.links_bytes).saturating_add(replay_bytes);
@@ -115,7 +133,7 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
         obstacles.push(Obstacle::new(
             ErrorCode::InsufficientDiskSpace,
             format!(
-                "The restore needs {} free beside the data directory; there are {}.",
+                "The restore needs {} free {place}; there are {}.",
                 crate::format::bytes(needed_bytes),
                 crate::format::bytes(facts.free_bytes)
             ),
@@ -131,10 +149,17 @@ pub fn plan_restore(facts: RestoreFacts) -> RestorePlan {
         log_bytes: facts.log_bytes,
         needed_bytes,
         free_bytes: facts.free_bytes,
+        databases: facts.databases,
         estimated_seconds: None,
         estimated_downtime_seconds: None,
         obstacles,
     }
+}
+
+/// Whether the server can take the backup: as files, or as statements where the data goes through it.
+fn fits(facts: &RestoreFacts, target: &str) -> bool {
+    let can = if facts.databases.is_some() { can_load } else { can_take };
+    can(facts.backup_engine, &facts.backup_version, target)
 }
 
 #[cfg(test)]
@@ -155,6 +180,7 @@ mod tests {
             log_segments: 0,
             log_bytes: 0,
             free_bytes: 1 << 20,
+            databases: None,
             found: vec![Obstacle::new(ErrorCode::ObjectMissing, "base.000.tar.zst is missing")],
         }
     }

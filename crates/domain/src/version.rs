@@ -24,6 +24,17 @@ pub fn can_take(engine: Engine, source: &str, target: &str) -> bool {
     }
 }
 
+/// Whether a server of version `target` can load what version `source` dumped: one that is not older. Dumps of an older server
+/// are the way to a newer one (PostgreSQL's manual, "pg_dump", "Notes").
+pub fn can_load(engine: Engine, source: &str, target: &str) -> bool {
+    let (source, target) = (version_numbers(source), version_numbers(target));
+    let parts = match engine.files_rule() {
+        FilesRule::SameMajor => 1,
+        FilesRule::SameSeries | FilesRule::NotOlder => 2,
+    };
+    !source.is_empty() && !target.is_empty() && target.iter().take(parts).ge(source.iter().take(parts))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +55,22 @@ mod tests {
             (Engine::Redis, "seven", "7.0.15", false),
         ] {
             assert_eq!(can_take(engine, source, target), fits, "{engine} {source} -> {target}");
+        }
+    }
+
+    #[test]
+    fn f64_dumps_go_to_servers_that_are_not_older() {
+        for (engine, source, target, fits) in [
+            (Engine::Postgresql, "15.18", "15.3 (Debian 15.3-1)", true),
+            (Engine::Postgresql, "15.18", "17.1", true),
+            (Engine::Postgresql, "16.1", "15.18", false),
+            (Engine::Mariadb, "10.11.19-MariaDB", "11.8.6-MariaDB-1", true),
+            (Engine::Mariadb, "10.11.19", "10.11.2", true),
+            (Engine::Mariadb, "10.11.19", "10.6.2", false),
+            (Engine::Mysql, "9.7.4", "8.4.0", false),
+            (Engine::Mysql, "", "8.4.0", false),
+        ] {
+            assert_eq!(can_load(engine, source, target), fits, "{engine} {source} -> {target}");
         }
     }
 }

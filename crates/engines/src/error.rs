@@ -138,9 +138,9 @@ pub(crate) fn missing_tool(program: &str) -> String {
 /// The package of Debian 12 and later that a program comes with.
 pub(crate) fn debian_package(program: &str) -> Option<&'static str> {
     Some(match program {
-        "psql" | "pg_basebackup" | "pg_receivewal" => "postgresql-client",
+        "psql" | "pg_basebackup" | "pg_receivewal" | "pg_dump" | "pg_dumpall" | "pg_restore" => "postgresql-client",
         "postgres" | "pg_ctl" | "pg_waldump" => "postgresql",
-        "mariadb" | "mariadb-admin" | "mysql" | "mysqladmin" => "mariadb-client",
+        "mariadb" | "mariadb-admin" | "mariadb-dump" | "mysql" | "mysqladmin" => "mariadb-client",
         "mariadb-backup" | "mariabackup" | "mbstream" => "mariadb-backup",
         "mariadbd" | "mariadbd-safe" | "mysqld" => "mariadb-server",
         "redis-cli" | "redis-check-rdb" | "redis-check-aof" => "redis-tools",

@@ -18,6 +18,7 @@ mod program_directories;
 mod redis;
 mod served;
 pub mod service;
+mod shell;
 mod unpack_tar;
 mod wire;
 

@@ -10,6 +10,7 @@ mod binaries;
 mod configuration;
 mod connection;
 mod control_file;
+mod dump;
 mod findings;
 mod increment;
 mod inspection;
@@ -26,15 +27,17 @@ mod staged;
 mod tree;
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::log_archive::LogScan;
-use domain::{Engine, ErrorCode, Inspection};
+use domain::{Engine, ErrorCode, Inspection, Method};
 use process::Signal;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_directory::check_replaceable;
+use crate::served::ServedRestore;
 use crate::unpack_tar::TarUnpack;
 use crate::{
     BackupRequest, ConfigurationSource, Driver, EngineError, LogReceiver, LogReplay, LogRequest, LogScanRequest, Probe,
@@ -43,6 +46,8 @@ use crate::{
 
 /// What the one stream of a backup is.
 const STREAM_EXTENSION: &str = "tar";
+/// How long the tool may be silent: the server's checkpoint comes before the first byte. // F-03
+const STALL_LIMIT: Duration = Duration::from_secs(900);
 /// What every data directory has (manual, "Database File Layout").
 const VERSION_FILE: &str = "PG_VERSION";
 const CONTROL_FILE: &str = "global/pg_control";
@@ -66,7 +71,10 @@ impl Driver for Postgresql {
     }
 
     async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
-        Ok(Box::new(backup::BaseBackup::start(request).await?))
+        match request.method {
+            dump::METHOD => dump::start(request).await,
+            _ => Ok(Box::new(backup::BaseBackup::start(request).await?)),
+        }
     }
 
     fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError> {
@@ -115,6 +123,10 @@ impl Driver for Postgresql {
             ConfigurationSource::Live => configuration::take_live(&staging.live_directory, &staging.directory),
             ConfigurationSource::Backup => Ok(()),
         }
+    }
+
+    fn served(&self, method: Method) -> Option<&'static dyn ServedRestore> {
+        (method == dump::METHOD).then_some(&dump::PgDump as _)
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

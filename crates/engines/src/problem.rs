@@ -2,8 +2,8 @@
 
 use domain::assignment::DatastoreAccess;
 use domain::{
-    BackupKind, BackupType, Capabilities, DatastoreStatus, ErrorCode, Finding, FindingSeverity, Inspection, JobError,
-    Method, MethodCapability,
+    BackupType, Capabilities, DatastoreStatus, ErrorCode, Finding, FindingSeverity, Inspection, JobError, Method,
+    MethodCapability, UnavailableMethod,
 };
 
 use crate::EngineError;
@@ -47,6 +47,14 @@ impl Problem {
             ErrorCode::ServiceControlMissing,
             "Nobody told how to stop and start the server, which a restore in place needs. Set the datastore's service.",
         )
+    }
+
+    /// As a sentence, or two.
+    fn reason(&self) -> String {
+        match &self.remedy {
+            Some(remedy) if !remedy.contains('\n') => format!("{} ({remedy})", self.detail),
+            _ => self.detail.clone(),
+        }
     }
 
     /// As a finding of an inspection.
@@ -116,7 +124,9 @@ pub(crate) fn judge(
             findings.push(problem.into_finding(severity));
         }
     }
-    let capability = MethodCapability { method, types, kind: BackupKind::Physical, incremental_reason };
+    let capability = MethodCapability { method, types, kind: method.kind(), incremental_reason };
+    let unavailable_methods =
+        against_backups.first().map(|problem| UnavailableMethod { method, reason: problem.reason() });
     let methods = if against_backups.is_empty() { vec![capability] } else { Vec::new() };
     if against_backups.is_empty() {
         findings.push(fine("backup_possible", format!("Everything that a backup by {method} needs is there.")));
@@ -130,6 +140,7 @@ pub(crate) fn judge(
     findings.extend(against_restores.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
     Capabilities {
         methods,
+        unavailable_methods: Vec::from_iter(unavailable_methods),
         point_in_time_recovery: false,
         point_in_time_recovery_reason: Some(format!(
             "{title} keeps no log that could be replayed; a backup is restored exactly as it was at its end."
@@ -137,6 +148,35 @@ pub(crate) fn judge(
         restore_in_place: restore_in_place_reason.is_none(),
         restore_in_place_reason,
     }
+}
+
+/// Adds what an inspection says of dumps, with the first problem as the reason when they don't work. Where they do, a backup is
+/// possible, and what keeps the other methods from it is a drawback.
+pub(crate) fn judge_dumps(
+    capabilities: &mut Capabilities,
+    method: Method,
+    against_dumps: Vec<Problem>,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(first) = against_dumps.first() else {
+        for finding in findings.iter_mut().filter(|finding| finding.severity == FindingSeverity::Error) {
+            finding.severity = FindingSeverity::Warning;
+        }
+        findings.push(fine("dump_possible", format!("Everything that a dump by {method} needs is there.")));
+        capabilities.methods.push(MethodCapability {
+            method,
+            types: vec![BackupType::Full],
+            kind: method.kind(),
+            incremental_reason: None,
+        });
+        return;
+    };
+    capabilities.unavailable_methods.push(UnavailableMethod { method, reason: first.reason() });
+    // Who is backed up by another method need not hear what dumps would take.
+    if !capabilities.methods.is_empty() {
+        return;
+    }
+    findings.extend(against_dumps.into_iter().map(|problem| problem.into_finding(FindingSeverity::Warning)));
 }
 
 /// Adds what an inspection says of a server that keeps a log: whether it can be archived and replayed, with the first problem

@@ -7,7 +7,7 @@ pub(crate) mod guard;
 pub use begin::RestoreRequest;
 
 use diesel::prelude::*;
-use domain::{Page, RecoveryStop, Restore, RestoreStatus};
+use domain::{Method, Page, RecoveryStop, Restore, RestoreStatus};
 use uuid::Uuid;
 
 use crate::backups::row::progress_of;
@@ -15,7 +15,7 @@ use crate::columns::{duration_seconds, error, from_json, time, uuid, word};
 use crate::connection::{AnyConnection, MultiBackend};
 use crate::datastores::row as datastore_row;
 use crate::page::{PageRequest, time_and_id};
-use crate::schema::restores;
+use crate::schema::{backups, restores};
 use crate::{Store, StoreError};
 
 /// What a list of restores is narrowed down to.
@@ -180,4 +180,14 @@ impl Store {
             Ok(Page { items, total, next_cursor })
         })
     }
+}
+
+/// Whether the data of a restore went through its server. A backup that is gone meanwhile tells nothing.
+pub fn goes_through_server(connection: &mut AnyConnection, restore: &str) -> Result<bool, StoreError> {
+    let backup: Option<String> =
+        restores::table.find(restore).select(restores::backup_id).first(connection).optional()?;
+    let Some(backup) = backup else { return Ok(false) };
+    let method: Option<String> = backups::table.find(backup).select(backups::method).first(connection).optional()?;
+    let method: Option<Method> = method.map(|method| word("backups.method", &method)).transpose()?;
+    Ok(method.is_some_and(Method::restores_through_server))
 }

@@ -12,6 +12,7 @@ use vault::{BackupWriter, Vault, VaultError, WriteOptions};
 
 use crate::chain::{self, UsableParent};
 use crate::context::{JobContext, JobFailure, driver_of};
+use crate::restore;
 
 /// Makes one backup.
 ///
@@ -26,6 +27,8 @@ pub async fn make_backup(
     storage: &StorageAccess,
 ) -> Result<TaskResult, JobFailure> {
     context.progress.begin("connecting", None);
+    // What a restore left half done is no state to keep.
+    restore::served::settle(context, datastore).await;
     let vault = Vault::open(storage)?;
     vault.check().await?;
     let folder = backup_folder(datastore.id, task.id);

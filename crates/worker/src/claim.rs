@@ -198,8 +198,8 @@ async fn run_task(context: &JobContext, task: Task) -> Result<TaskResult, JobFai
             let source = Source { backup, storage, replay };
             restore::restore(context, &restore, restore_configuration, &source, &datastore).await
         }
-        Task::Sweep { datastore_id, storage, backups, expired_logs } => {
-            sweep::sweep(context, datastore_id, &storage, &backups, &expired_logs).await
+        Task::Sweep { datastore, storage, backups, expired_logs } => {
+            sweep::sweep(context, &datastore, &storage, &backups, &expired_logs).await
         }
         Task::EndLogArchiving { datastore } => logs::end_archiving(context, &datastore).await,
         Task::ScanLogs { datastore_id, engine, engine_version, scan, logs } => {

@@ -6,12 +6,14 @@
 //! - `switch`: stop, rename, start, probe, or all the way back;
 //! - `journal`: what a switch is about to do, durable before it does it;
 //! - `layout`: which renames a switch is, and how they are taken back from any point;
-//! - `recovery`: what a killed worker left, finished or undone.
+//! - `recovery`: what a killed worker left, finished or undone;
+//! - `served`: the other kind, where the running server takes the data and no directory is replaced.
 
 mod journal;
 mod layout;
 mod plan;
 mod recovery;
+pub mod served;
 mod stage;
 mod switch;
 
@@ -21,7 +23,6 @@ use domain::restore::UNDO_HOURS;
 use domain::{Backup, ErrorCode, JobError, Restore, StorageAccess};
 use engines::{ConfigurationSource, Driver};
 
-pub use plan::plan;
 pub use recovery::{recover_all, sweep};
 
 use crate::context::{JobContext, JobFailure, driver_of};
@@ -39,6 +40,18 @@ pub struct Source {
     pub replay: Option<ReplayTask>,
 }
 
+/// The job that says what a restore would do.
+pub async fn plan(
+    context: &JobContext,
+    source: &Source,
+    datastore: &DatastoreAccess,
+) -> Result<TaskResult, JobFailure> {
+    match served::method_of(source, datastore) {
+        Some(engine) => served::plan(context, source, datastore, engine).await,
+        None => plan::plan(context, source, datastore).await,
+    }
+}
+
 /// Restores a backup over the datastore that it was made of, or into the empty directory of a new one.
 ///
 /// # Errors
@@ -51,6 +64,9 @@ pub async fn restore(
     source: &Source,
     datastore: &DatastoreAccess,
 ) -> Result<TaskResult, JobFailure> {
+    if let Some(engine) = served::method_of(source, datastore) {
+        return served::restore(context, restore, source, datastore, engine).await;
+    }
     let driver = driver_of(datastore.engine)?;
     context.progress.begin("checking", None);
     // What an earlier attempt left open is settled before anybody looks at the directory.
@@ -153,6 +169,9 @@ pub async fn undo(
     restore: &Restore,
     datastore: &DatastoreAccess,
 ) -> Result<TaskResult, JobFailure> {
+    if let Some(result) = served::undo(context, restore, datastore).await? {
+        return Ok(result);
+    }
     let driver = driver_of(datastore.engine)?;
     context.progress.begin("checking", None);
     let impossible = |why: &str| JobError::new(ErrorCode::UndoNotPossible, why);

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use domain::assignment::TaskResult;
+use domain::assignment::{DatastoreAccess, TaskResult};
 use domain::log_archive::{LogSegmentName, StoredLogs, log_folder};
 use domain::manifest::backup_folder;
 use domain::{ErrorCode, JobError, StorageAccess};
@@ -12,6 +12,7 @@ use uuid::Uuid;
 use vault::Vault;
 
 use crate::context::{JobContext, JobFailure};
+use crate::restore;
 
 /// How old an object must be that no manifest names: far longer than any storage shows a stale listing. // F-34
 const GRACE: Duration = Duration::from_secs(24 * 3600);
@@ -23,12 +24,14 @@ const GRACE: Duration = Duration::from_secs(24 * 3600);
 /// When the storage can't be listed. Objects that can't be deleted are part of the result.
 pub async fn sweep(
     context: &JobContext,
-    datastore: Uuid,
+    datastore: &DatastoreAccess,
     storage: &StorageAccess,
     backups: &[Uuid],
     expired_logs: &[StoredLogs],
 ) -> Result<TaskResult, JobFailure> {
     context.progress.begin("clearing", None);
+    restore::served::settle(context, datastore).await;
+    let datastore = datastore.id;
     let vault = Vault::open(storage)?;
     context.lease.confirm().await?;
     // An empty or foreign directory in the storage's place proves nothing about the backups.

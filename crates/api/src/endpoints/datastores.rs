@@ -90,7 +90,8 @@ pub(crate) async fn datastore_create(
         let inspection = inspect_draft(&state, &draft).await?;
         refuse_if_told(&inspection)?;
         let settings = state.schedule_settings;
-        let schedule = ScheduleDraft::of_new_datastore(draft.engine).filter(|_| settings.default_schedule);
+        let schedule = ScheduleDraft::of_new_datastore(draft.engine, &inspection.capabilities)
+            .filter(|_| settings.default_schedule);
         let create = move |store: &Store| {
             let schedule = schedule.as_ref().map(|draft| (draft, &settings));
             store.datastore_create(&draft, storage, Some(&inspection), schedule, now())

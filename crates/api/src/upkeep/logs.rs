@@ -81,7 +81,9 @@ fn begin_if_wanted(store: &Store, id: Uuid, rests: bool, now: DateTime<Utc>) -> 
     if is_based || rests || !may_begin(&facts, now) {
         return Ok(None);
     }
-    let Some(method) = store.datastore_get(id, now)?.capabilities.methods.first().map(|method| method.method) else {
+    // Log is replayed on files, not on statements.
+    let methods = store.datastore_get(id, now)?.capabilities.methods;
+    let Some(method) = methods.iter().map(|known| known.method).find(|method| !method.restores_through_server()) else {
         return Ok(None);
     };
     let entry = by_rule("log archiving", "backup_create", Subject::of(SubjectKind::Backup, None));

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
@@ -14,7 +13,6 @@ use domain::{BackupType, ErrorCode, LogLevel, Method};
 use process::{Child, ChildStdout, Command};
 use tokio_util::sync::CancellationToken;
 
-use super::STREAM_EXTENSION;
 use super::archive_end::{ArchiveReader, Seen};
 use super::binaries;
 use super::connection::Connection;
@@ -22,8 +20,10 @@ use super::increment::{self, Increment, TOOL_MANIFEST, unpacking_commands};
 use super::lsn;
 use super::member_copy::MemberCopy;
 use super::server::{self, Server};
+use super::{STALL_LIMIT, STREAM_EXTENSION};
 use crate::error::missing_tool;
 use crate::problem::Problem;
+use crate::shell::shell_word;
 use crate::{BackupFacts, BackupRequest, EngineError, LogStart, OutputStream, RunningBackup, StreamSpec};
 
 const TOOL: &str = "pg_basebackup";
@@ -39,8 +39,6 @@ const ARGUMENTS: [&str; 7] = [
 ];
 /// The tool's last words when it is content.
 const COMPLETION_MARK: &str = "pg_basebackup: base backup completed";
-/// How long the tool may be silent: the server's checkpoint comes before the first byte. // F-03
-const STALL_LIMIT: Duration = Duration::from_secs(900);
 
 /// A `pg_basebackup` at work.
 pub(super) struct BaseBackup {
@@ -301,14 +299,6 @@ fn restore_commands(increment: Option<&Increment>, outside_configuration: Option
     let mut commands = unpacking_commands(increment);
     commands.push(start);
     commands
-}
-
-/// A word in single quotes where a shell would take it apart.
-fn shell_word(word: &str) -> String {
-    if word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@:=,".contains(c)) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

@@ -89,6 +89,17 @@ impl Connection {
         self.run(|psql| psql.env("PGDATABASE", database), sql, cancel).await
     }
 
+    /// As [`Connection::ask`], for statements that are put together: of words of this program, and of names and texts that went
+    /// through `identifier` and `literal`. They can be seen in the process list. // F-82
+    pub(super) async fn ask_built(
+        &self,
+        database: &str,
+        sql: &str,
+        cancel: &CancellationToken,
+    ) -> Result<String, Unanswered> {
+        self.run(|psql| psql.env("PGDATABASE", database), sql, cancel).await
+    }
+
     /// Runs one command on a connection for replication, such as `IDENTIFY_SYSTEM`.
     pub(super) async fn ask_for_replication(
         &self,
@@ -101,7 +112,7 @@ impl Connection {
     async fn run(
         &self,
         database: impl FnOnce(Command) -> Command,
-        sql: &'static str,
+        sql: &str,
         cancel: &CancellationToken,
     ) -> Result<String, Unanswered> {
         let directory = binaries::psql().await.unwrap_or_else(|| PathBuf::from("/usr/bin"));

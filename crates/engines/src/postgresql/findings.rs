@@ -91,6 +91,12 @@ pub(super) fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
+/// A text as a literal (manual, "String Constants with C-Style Escapes"). // F-82
+pub(super) fn literal(text: &str) -> String {
+    let quoted = text.replace('\'', "''");
+    if quoted.contains('\\') { format!("E'{}'", quoted.replace('\\', "\\\\")) } else { format!("'{quoted}'") }
+}
+
 /// A line of `pg_hba.conf` (manual, "The pg_hba.conf File"); its quoting is that of identifiers.
 fn access_line(database: &str, user: Option<&str>, address: Option<&str>, method: Option<&str>) -> String {
     let user = user.map_or_else(|| "all".to_owned(), identifier);

@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{Connection, Unanswered};
 use super::findings::identifier;
 use super::server::{self, Server};
-use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file, increment, slot};
+use super::{CONTROL_FILE, VERSION_FILE, backup, binaries, control_file, dump, increment, slot};
 use crate::data_directory::check_replaceable;
 use crate::error::missing_tool;
-use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_dumps, judge_logs, offline};
 use crate::wire::{Speaker, who_answers};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
@@ -65,6 +65,7 @@ async fn look(datastore: &DatastoreAccess, server: Server, cancel: &Cancellation
     let against_logs = against_logs(datastore, &server, may_back_up).await;
     let mut capabilities =
         judge(Method::PgBasebackup, title, against_backups, against_restores, increments, &mut findings);
+    judge_dumps(&mut capabilities, dump::METHOD, dump::against_dumps(datastore, &server, cancel).await, &mut findings);
     judge_logs(&mut capabilities, against_logs, &mut findings);
     findings.extend(data_directory.as_deref().and_then(linked_log));
     Inspection {

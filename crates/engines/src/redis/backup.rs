@@ -16,6 +16,7 @@ use super::facts::{SETTINGS, ServerFacts, Settings, check_protocol};
 use super::layout::Layout;
 use super::rdb_stream::{Ending, RdbStream, Seen};
 use super::{STALL_LIMIT, acl, client};
+use crate::shell::shell_word;
 use crate::{BackupFacts, BackupRequest, EngineError, OutputStream, RunningBackup, StreamSpec};
 
 /// How the tool says that all came (`redis-cli.c`, `getRDB`).
@@ -257,14 +258,6 @@ fn restore_commands(layout: &Layout, owner: &str) -> Vec<String> {
     }
     commands.push(format!("chown -R {owner}: DATA_DIRECTORY"));
     commands
-}
-
-/// A word in single quotes where a shell would take it apart.
-fn shell_word(word: &str) -> String {
-    if !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@:=,".contains(c)) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[cfg(test)]

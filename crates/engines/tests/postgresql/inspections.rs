@@ -8,7 +8,7 @@ use testkit::{MariaDb, Postgres, Redis, free_port, scratch_directory};
 use crate::setup::*;
 
 fn can_back_up(inspection: &Inspection) -> bool {
-    !inspection.capabilities.methods.is_empty()
+    inspection.capabilities.methods.iter().any(|known| known.method == Method::PgBasebackup)
 }
 
 #[tokio::test]

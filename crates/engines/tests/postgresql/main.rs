@@ -1,6 +1,7 @@
 //! The PostgreSQL module on real servers.
 
 mod backups;
+mod dumps;
 mod hostile_archives;
 mod increments;
 mod inspections;
@@ -10,4 +11,6 @@ mod log_scans;
 mod logs;
 mod replays;
 mod restores;
+#[path = "../common/served.rs"]
+mod served;
 mod setup;

@@ -124,8 +124,12 @@ pub fn settle(
         }
         if after.status.is_final() && is_into_new(transaction, &job)? {
             let row = datastore_row::find(transaction.connection, datastore)?;
-            let runs = after.status == JobStatus::Completed
-                && from_json::<Service>("datastores.service", &row.service)? != Service::None;
+            let is_started = from_json::<Service>("datastores.service", &row.service)? != Service::None;
+            let is_there = match &job.restore_id {
+                Some(restore) => restores::goes_through_server(transaction.connection, restore)?,
+                None => false,
+            };
+            let runs = after.status == JobStatus::Completed && (is_started || is_there);
             if runs {
                 // What the server that came with the restore can do.
                 insert_inspect(transaction, &row)?;
@@ -332,7 +336,10 @@ fn settle_restore(
         // An earlier restore's undo would switch to what this one has just replaced.
         if let Some(datastore) = &job.datastore_id {
             restores::forget_undo(transaction.connection, datastore)?;
-            if let Some(restore) = &job.restore_id {
+            // Data that went through the server stands in its log like all else.
+            if let Some(restore) = &job.restore_id
+                && !restores::goes_through_server(transaction.connection, restore)?
+            {
                 logs::replace(transaction, datastore, restore)?;
             }
         }

@@ -79,7 +79,8 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         }
         JobKind::Sweep => {
             let datastore = datastore_id(job)?;
-            let storage = datastore_row::find(transaction.connection, datastore)?.storage_id;
+            let row = datastore_row::find(transaction.connection, datastore)?;
+            let storage = row.storage_id.clone();
             let backups: Vec<String> = backups::table
                 .filter(backups::datastore_id.eq(datastore))
                 .filter(backups::storage_id.eq(&storage))
@@ -88,7 +89,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                 .select(backups::id)
                 .load(transaction.connection)?;
             Task::Sweep {
-                datastore_id: uuid("jobs.datastore_id", datastore)?,
+                datastore: row.access(transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &storage)?,
                 backups: backups.iter().map(|id| uuid("backups.id", id)).collect::<Result<_, _>>()?,
                 expired_logs: logs::expired(transaction, datastore)?,

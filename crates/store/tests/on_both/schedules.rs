@@ -302,7 +302,7 @@ on_both! {
     }
 
     fn a_new_datastore_gets_its_first_schedule_with_itself(fixture) {
-        let first = ScheduleDraft::of_new_datastore(domain::Engine::Postgresql).unwrap();
+        let first = ScheduleDraft::of_new_datastore(domain::Engine::Postgresql, &domain::Capabilities::default()).unwrap();
         let found = inspection(DatastoreStatus::Online);
         let datastore = fixture
             .store

@@ -77,8 +77,8 @@ on_both! {
         let job = fixture.store.sweep_start(datastore.id, after(30)).unwrap();
         assert!(matches!(fixture.store.sweep_start(datastore.id, after(30)), Err(StoreError::Busy { .. })));
         let assignment = fixture.claim(after(31));
-        let Task::Sweep { datastore_id, backups, .. } = &assignment.task else { panic!("{assignment:?}") };
-        assert_eq!((*datastore_id, backups.len()), (datastore.id, 2));
+        let Task::Sweep { datastore: of, backups, .. } = &assignment.task else { panic!("{assignment:?}") };
+        assert_eq!((of.id, backups.len()), (datastore.id, 2));
         let result = TaskResult::Sweep { deleted: 3, failed: Vec::new(), missing: vec![gone.id], deleted_logs: Vec::new() };
         fixture.finish(&assignment, result, after(32));
         assert_eq!(fixture.store.job_get(job.id).unwrap().status, JobStatus::Completed);

@@ -250,7 +250,7 @@ fn pointer_of(state_directory: &Path, restore_id: Uuid, operation: Operation) ->
 }
 
 /// Replaces a file by write, fsync, rename and fsync of the folder, readable by its owner alone.
-fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+pub fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(".new");
     let temporary = PathBuf::from(temporary);
@@ -268,7 +268,8 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-fn remove_tree(path: &Path) -> io::Result<()> {
+/// Removes a directory with all that is in it, where it is there.
+pub fn remove_tree(path: &Path) -> io::Result<()> {
     if exists(path)? { fs::remove_dir_all(path) } else { Ok(()) }
 }
 

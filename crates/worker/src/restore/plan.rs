@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use domain::assignment::{DatastoreAccess, TaskResult};
 use domain::restore_plan::{RestoreFacts, plan_restore};
-use domain::{Backup, DatastoreStatus, ErrorCode, JobError, LogSegment, Obstacle, RestorePlan, Service, StorageAccess};
+use domain::{
+    Backup, DatastoreStatus, ErrorCode, Inspection, JobError, LogSegment, Obstacle, RestorePlan, Service, StorageAccess,
+};
 use engines::Driver;
 use vault::Vault;
 
@@ -36,13 +38,29 @@ impl Checked {
     /// # Errors
     /// With obstacles: the first one's code, and a sentence for each.
     pub fn into_ready(self) -> Result<Ready, JobError> {
-        let details: Vec<&str> = self.plan.obstacles.iter().map(|obstacle| obstacle.detail.as_str()).collect();
-        match (self.plan.obstacles.first(), self.ready) {
-            (None, Some(ready)) => Ok(ready),
-            (Some(first), _) => Err(JobError::new(first.code, details.join(" "))),
-            (None, None) => Err(JobError::new(ErrorCode::Internal, "The check ended without a result.")),
-        }
+        first_obstacle(&self.plan, self.ready)
     }
+}
+
+/// What the restore needs, unless something stands in its way.
+pub fn first_obstacle<Ready>(plan: &RestorePlan, ready: Option<Ready>) -> Result<Ready, JobError> {
+    let details: Vec<&str> = plan.obstacles.iter().map(|obstacle| obstacle.detail.as_str()).collect();
+    match (plan.obstacles.first(), ready) {
+        (None, Some(ready)) => Ok(ready),
+        (Some(first), _) => Err(JobError::new(first.code, details.join(" "))),
+        (None, None) => Err(JobError::new(ErrorCode::Internal, "The check ended without a result.")),
+    }
+}
+
+/// That another server answers than the one that was registered. // F-54
+pub fn other_server(datastore: &DatastoreAccess, inspection: &Inspection) -> Option<Obstacle> {
+    let (registered, answers) = (datastore.server_identity.as_ref()?, inspection.server_identity.as_ref()?);
+    (registered != answers).then(|| {
+        let detail = format!(
+            "The server at this address is {answers}, not {registered} that was registered. Test the datastore."
+        );
+        Obstacle::new(ErrorCode::ServerIdentityChanged, detail)
+    })
 }
 
 /// The job that says what a restore would do.
@@ -70,17 +88,7 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
     if context.stop.is_cancelled() {
         return Err(JobFailure::Stopped);
     }
-    if let (Some(registered), Some(answers)) = (&datastore.server_identity, &inspection.server_identity)
-        && registered != answers
-    {
-        // F-54
-        found.push(Obstacle::new(
-            ErrorCode::ServerIdentityChanged,
-            format!(
-                "The server at this address is {answers}, not {registered} that was registered. Test the datastore."
-            ),
-        ));
-    }
+    found.extend(other_server(datastore, &inspection));
     let data_directory =
         datastore.data_directory.as_deref().or(inspection.data_directory.as_deref()).map(PathBuf::from);
     match &data_directory {
@@ -148,6 +156,7 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
         log_segments: segments().count() as u64,
         log_bytes: segments().map(LogSegment::original_size_bytes).sum(),
         free_bytes,
+        databases: None,
         found,
     });
     let ready = data_directory.map(|data_directory| {
@@ -158,7 +167,11 @@ pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreA
 }
 
 /// The chain that ends with a backup, as far as a restore needs it.
-async fn open_chain(storage: &StorageAccess, backup: &Backup, found: &mut Vec<Obstacle>) -> Option<(Vault, Vec<Link>)> {
+pub async fn open_chain(
+    storage: &StorageAccess,
+    backup: &Backup,
+    found: &mut Vec<Obstacle>,
+) -> Option<(Vault, Vec<Link>)> {
     let opened = match Vault::open(storage) {
         Ok(vault) => read_chain(&vault, backup.datastore_id, backup.id, backup.manifest_sha256.clone())
             .await
@@ -175,7 +188,8 @@ async fn open_chain(storage: &StorageAccess, backup: &Backup, found: &mut Vec<Ob
     }
 }
 
-async fn look_at_objects(vault: &Vault, link: &Link, found: &mut Vec<Obstacle>) {
+/// Looks for every object of a backup.
+pub async fn look_at_objects(vault: &Vault, link: &Link, found: &mut Vec<Obstacle>) {
     let number = link.manifest.number;
     match vault.check_objects(&link.folder, &link.manifest).await {
         Ok(problems) => found.extend(
@@ -196,7 +210,7 @@ fn links_bytes(driver: &dyn Driver, chain: &[Link]) -> u64 {
 }
 
 /// Without a manifest the catalog's numbers have to do: the plan has obstacles anyway.
-fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: Vec<Obstacle>) -> RestorePlan {
+pub fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: Vec<Obstacle>) -> RestorePlan {
     plan_restore(RestoreFacts {
         backup_engine: datastore.engine,
         backup_version: backup.engine_version.clone().unwrap_or_default(),
@@ -210,6 +224,7 @@ fn facts_without_manifest(backup: &Backup, datastore: &DatastoreAccess, found: V
         log_segments: 0,
         log_bytes: 0,
         free_bytes: u64::MAX,
+        databases: None,
         found,
     })
 }

@@ -1,0 +1,346 @@
+//! Restoring dumps: what stands in the way, and loading each into a database of another name.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{ErrorCode, LogLevel, Obstacle};
+use process::Command;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+
+use super::backup::stream_of;
+use super::database::{self, Database};
+use super::globals::Globals;
+use super::names::{Names, is_kept};
+use super::{GLOBALS_STREAM, RESTORE_TOOL, TOOL_FACT, ask, switch, tool};
+use crate::postgresql::connection::Connection;
+use crate::postgresql::findings::identifier;
+use crate::postgresql::server::{self, Server};
+use crate::postgresql::{STALL_LIMIT, binaries};
+use crate::problem::Problem;
+use crate::served::{ServedPlace, ServedPlan, ServedRequest, ServedRestore, ServedState, Staged};
+use crate::{EngineError, Probe};
+
+/// More than all roles of a server take.
+const MOST_GLOBALS_BYTES: u64 = 64 << 20;
+/// What a restore writes on the worker's disk: names.
+const NEEDED_BYTES: u64 = 1 << 20;
+const COPY_BYTES: usize = 256 << 10;
+/// The file that names the roles that the restore makes, written before it does.
+const ROLES_FILE: &str = "roles.json";
+
+/// Restores of dumps.
+pub(in crate::postgresql) struct PgDump;
+
+/// Where, and with what.
+pub(super) struct Session<'a> {
+    pub place: &'a ServedPlace,
+    pub connection: Connection,
+    /// A database that is none of those that are restored.
+    pub maintenance: &'static str,
+    pub names: Names,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(place: &'a ServedPlace, restored: &[String]) -> Self {
+        let maintenance = if restored.iter().any(|name| name == "postgres") { "template1" } else { "postgres" };
+        Self { place, connection: Connection::to(&place.datastore), maintenance, names: Names::of(place.restore_id) }
+    }
+
+    pub(super) async fn ask(&self, sql: &str) -> Result<String, EngineError> {
+        let ServedPlace { datastore, cancel, .. } = self.place;
+        ask(&self.connection, datastore, (self.maintenance, sql), cancel).await
+    }
+
+    pub(super) async fn databases(&self) -> Result<Vec<Database>, EngineError> {
+        database::all(&self.connection, &self.place.datastore, &self.place.cancel).await
+    }
+}
+
+/// The databases that a backup holds, in the order of their streams.
+fn databases_of(request: &ServedRequest) -> Result<Vec<Database>, EngineError> {
+    let Some(manifest) = request.chain.last() else {
+        return Err(EngineError::known(ErrorCode::Internal, "There is nothing to restore."));
+    };
+    let dumps = manifest.streams.iter().filter(|stream| stream.name != GLOBALS_STREAM);
+    let databases = dumps.enumerate().map(|(index, _)| {
+        let stream = stream_of(index);
+        let fact = manifest.engine_facts.get(&stream).ok_or_else(|| {
+            EngineError::known(ErrorCode::ManifestInvalid, format!("The manifest does not tell what {stream} is."))
+        })?;
+        Database::of_fact(fact)
+    });
+    databases.collect()
+}
+
+/// The major version that `pg_restore` needs at least: the server's own, and that of the tool that wrote the archives.
+fn restore_tool_major(request: &ServedRequest, server: &Server) -> u32 {
+    let written = request.chain.last().and_then(|manifest| manifest.engine_facts.get(TOOL_FACT)?.parse().ok());
+    server.major().max(written.unwrap_or(0))
+}
+
+#[async_trait]
+impl ServedRestore for PgDump {
+    async fn check(&self, request: &ServedRequest) -> ServedPlan {
+        match look(request).await {
+            Ok(plan) => plan,
+            Err(error) => {
+                let error = error.to_job_error();
+                ServedPlan { obstacles: vec![Obstacle::new(error.code, error.detail)], ..ServedPlan::default() }
+            }
+        }
+    }
+
+    async fn stage(&self, request: &ServedRequest) -> Result<Staged, EngineError> {
+        let databases = databases_of(request)?;
+        let restored: Vec<String> = databases.iter().map(|database| database.name.clone()).collect();
+        let session = Session::new(&request.place, &restored);
+        let server = server::ask_for_job(&request.place.datastore, &request.place.cancel).await?;
+        let tools = tool(RESTORE_TOOL, restore_tool_major(request, &server)).await?;
+        make_roles(request, &session, &tools.directory).await?;
+        let mut before = 0;
+        for (index, database) in databases.iter().enumerate() {
+            let staged = session.names.staged(index);
+            (request.place.log)(LogLevel::Info, &format!("Loading {:?} beside the data in use", database.name));
+            session.ask(&database.creation(&staged, server.major())).await?;
+            before = load(request, &session, (&tools.directory, index, &staged), before).await?;
+            for statement in database.properties(&staged) {
+                session.ask(&statement).await?;
+            }
+        }
+        let state = switch::state_of(&session, &restored).await?;
+        Ok(Staged { state, reached: None })
+    }
+
+    async fn switch(&self, request: &ServedRequest, state: &ServedState) -> Result<Probe, EngineError> {
+        switch::switch(&request.place, state).await?;
+        probe(&request.place).await
+    }
+
+    async fn take_back(&self, place: &ServedPlace, state: &ServedState) -> Result<Probe, EngineError> {
+        switch::take_back(place, state).await?;
+        probe(place).await
+    }
+
+    async fn discard(&self, place: &ServedPlace, _: Option<&ServedState>) -> Result<(), EngineError> {
+        let session = Session::new(place, &[]);
+        let made: Vec<String> = session
+            .databases()
+            .await?
+            .into_iter()
+            .map(|one| one.name)
+            .filter(|name| session.names.has_made(name))
+            .collect();
+        // After a switch nothing is left beside but what it replaced: the roles are in use then.
+        let is_in_use = !made.is_empty() && made.iter().all(|name| name.ends_with("_before"));
+        for name in made {
+            switch::drop_database(&session, &name).await?;
+        }
+        if !is_in_use {
+            drop_roles(&session).await;
+        }
+        Ok(())
+    }
+}
+
+async fn probe(place: &ServedPlace) -> Result<Probe, EngineError> {
+    let server = server::ask_for_job(&place.datastore, &place.cancel).await?;
+    Ok(Probe {
+        summary: server.summary(),
+        server_identity: Some(server.system_identifier),
+        engine_version: server.version,
+    })
+}
+
+/// What would be replaced, and all that stands in the way.
+async fn look(request: &ServedRequest) -> Result<ServedPlan, EngineError> {
+    let databases = databases_of(request)?;
+    let ServedPlace { datastore, cancel, .. } = &request.place;
+    let server = server::ask_for_job(datastore, cancel).await?;
+    let session = Session::new(&request.place, &[]);
+    let there = session.databases().await?;
+    let restored: BTreeSet<&str> = databases.iter().map(|database| database.name.as_str()).collect();
+    let (replaced, other): (Vec<_>, Vec<_>) =
+        there.iter().filter(|one| !is_kept(&one.name)).partition(|one| restored.contains(one.name.as_str()));
+    let names = |list: &[&Database]| list.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    let known: BTreeSet<&str> = replaced.iter().map(|one| one.name.as_str()).collect();
+    let mut obstacles = Vec::new();
+    if request.is_new {
+        for database in &there {
+            if database.name != "postgres" || !database.is_empty(&session.connection, datastore, cancel).await? {
+                let detail = format!("The server is not empty: it has a database {:?}.", database.name);
+                obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
+            }
+        }
+    }
+    if server.in_recovery {
+        let detail = "The server is a standby, which takes no data; restore into its primary.";
+        obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
+    }
+    obstacles.extend(against_user(&session, &replaced).await?);
+    let major = restore_tool_major(request, &server);
+    if binaries::client(RESTORE_TOOL, major).await.is_none() {
+        let problem = super::no_tool(RESTORE_TOOL, major);
+        obstacles.push(Obstacle::new(problem.code, problem.detail));
+    }
+    Ok(ServedPlan {
+        created: restored.iter().filter(|name| !known.contains(*name)).map(|name| (*name).to_owned()).collect(),
+        replaced: names(&replaced),
+        untouched: names(&other),
+        needed_bytes: NEEDED_BYTES,
+        obstacles,
+    })
+}
+
+/// What the user may not do that a restore does.
+async fn against_user(session: &Session<'_>, replaced: &[&Database]) -> Result<Vec<Obstacle>, EngineError> {
+    const QUESTION: &str = "\
+        select rolcreatedb or rolsuper, rolsuper or pg_catalog.pg_has_role('pg_signal_backend', 'usage')
+        from pg_catalog.pg_roles where rolname = current_user";
+    let answer = session.ask(QUESTION).await?;
+    let (makes, ends) = answer.split_once('|').unwrap_or_default();
+    let role = identifier(&session.connection.user);
+    let missing = |what: &str, remedy: String| {
+        let error = Problem::new(ErrorCode::MissingPrivilege, what).remedy(remedy).into_error().to_job_error();
+        Obstacle::new(error.code, error.detail)
+    };
+    let mut obstacles = Vec::new();
+    if makes != "t" {
+        obstacles.push(missing("The user may not make databases.", format!("ALTER ROLE {role} CREATEDB;")));
+    }
+    if ends != "t" && !replaced.is_empty() {
+        let remedy = format!("GRANT pg_signal_backend TO {role};");
+        obstacles.push(missing("The user may not end the sessions of others, who use the data.", remedy));
+    }
+    for database in replaced.iter().filter(|database| !database.is_owner) {
+        let name = identifier(&database.name);
+        let remedy = format!("ALTER DATABASE {name} OWNER TO {role};");
+        obstacles.push(missing(&format!("The database {name} is another's, who alone may rename it."), remedy));
+    }
+    Ok(obstacles)
+}
+
+/// Makes the roles that the backup has and the server has not.
+async fn make_roles(request: &ServedRequest, session: &Session<'_>, tools: &Path) -> Result<(), EngineError> {
+    let link = request.chain.len().saturating_sub(1);
+    let mut text = String::new();
+    let stream = request.source.open(link, GLOBALS_STREAM).await?;
+    let read = stream.take(MOST_GLOBALS_BYTES).read_to_string(&mut text).await;
+    read.map_err(EngineError::file("reading the stream", GLOBALS_STREAM))?;
+    let globals = Globals::parse(&text);
+    let answer = session.ask("select coalesce(json_agg(rolname), '[]') from pg_catalog.pg_roles").await?;
+    let there: BTreeSet<String> = serde_json::from_str(&answer).unwrap_or_default();
+    let missing: BTreeSet<String> =
+        globals.roles().into_iter().filter(|role| !there.contains(*role)).map(str::to_owned).collect();
+    let file = roles_file(session.place);
+    let names = serde_json::to_vec(&missing).unwrap_or_default();
+    tokio::fs::write(&file, names).await.map_err(EngineError::file("writing", &file))?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let log = Arc::clone(&request.place.log);
+    log(LogLevel::Info, &format!("Making the roles {}", missing.iter().cloned().collect::<Vec<_>>().join(", ")));
+    let mut script = globals.script(&missing);
+    // Who makes a role may give it things only as its member (from PostgreSQL 16 on, not even that by itself).
+    for role in &missing {
+        let (role, user) = (identifier(role), identifier(&session.connection.user));
+        script.push_str(&format!(
+            "SELECT 'GRANT {} TO {}' WHERE NOT (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user) \\gexec\n",
+            role.replace('\'', "''"),
+            user.replace('\'', "''")
+        ));
+    }
+    let psql = Command::new("psql").search_dir(tools).args(["--no-psqlrc", "--quiet", "--no-password"]);
+    // By its input: passwords are in it. // F-80
+    let psql = psql.args(["--set=ON_ERROR_STOP=1", "--single-transaction"]).env("PGDATABASE", session.maintenance);
+    let session_log = Arc::clone(&log);
+    let command = session.connection.apply(psql).on_line(move |_, line| session_log(LogLevel::Tool, line));
+    feed(request, command, script.as_bytes(), "making the roles", &|_| {}).await.map(drop)
+}
+
+fn roles_file(place: &ServedPlace) -> PathBuf {
+    place.keep_directory.join(ROLES_FILE)
+}
+
+/// Takes the roles away that a restore made which is of no use any more. One that owns something since stays.
+async fn drop_roles(session: &Session<'_>) {
+    let Ok(names) = tokio::fs::read(roles_file(session.place)).await else { return };
+    let roles: BTreeSet<String> = serde_json::from_slice(&names).unwrap_or_default();
+    for role in roles {
+        if let Err(error) = session.ask(&format!("DROP ROLE IF EXISTS {}", identifier(&role))).await {
+            (session.place.log)(
+                LogLevel::Warning,
+                &format!("The role {role:?} that the restore made stays: {}", error.to_job_error().detail),
+            );
+        }
+    }
+}
+
+/// Loads the dump of a database; `before` bytes of others are done. Gives the sum.
+async fn load(
+    request: &ServedRequest,
+    session: &Session<'_>,
+    (tools, index, staged): (&Path, usize, &str),
+    before: u64,
+) -> Result<u64, EngineError> {
+    let link = request.chain.len().saturating_sub(1);
+    let stream = request.source.open(link, &stream_of(index)).await?;
+    let log = Arc::clone(&request.place.log);
+    let command = Command::new(RESTORE_TOOL)
+        .search_dir(tools)
+        .args(["--exit-on-error", "--no-tablespaces", "--no-password"])
+        .arg(format!("--dbname={staged}"));
+    let command = session.connection.apply(command).on_line(move |_, line| log(LogLevel::Tool, line));
+    let progress = Arc::clone(&request.progress);
+    let bytes = feed(request, command, stream, "loading the dump", &move |bytes| progress(before + bytes)).await?;
+    Ok(before + bytes)
+}
+
+/// Runs a tool on an input, and gives the input's size.
+async fn feed(
+    request: &ServedRequest,
+    command: Command,
+    mut input: impl AsyncRead + Unpin,
+    what: &'static str,
+    on_bytes: &(dyn Fn(u64) + Send + Sync),
+) -> Result<u64, EngineError> {
+    let cancel = &request.place.cancel;
+    let command = command.stdin_piped().stall_limit(STALL_LIMIT);
+    let mut child = command.spawn().map_err(|source| EngineError::process(what, source))?;
+    let Some(mut pipe) = child.stdin.take() else {
+        return Err(EngineError::known(ErrorCode::Internal, "The tool takes no input."));
+    };
+    let copy = async {
+        let (mut buffer, mut copied) = (vec![0; COPY_BYTES], 0u64);
+        loop {
+            let count = input.read(&mut buffer).await.map_err(Unfed::Source)?;
+            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
+            pipe.write_all(bytes).await.map_err(|_| Unfed::ToolEnded)?;
+            copied += count as u64;
+            on_bytes(copied);
+        }
+        pipe.shutdown().await.map_err(|_| Unfed::ToolEnded)?;
+        Ok::<_, Unfed>(copied)
+    };
+    let copied = cancel.run_until_cancelled(copy).await;
+    if let Some(Err(Unfed::Source(source))) = copied {
+        child.kill().await;
+        return Err(EngineError::file("reading the backup", "the storage")(source));
+    }
+    drop(pipe);
+    let exit = child.wait(cancel).await.and_then(|exit| exit.success_or_error(RESTORE_TOOL));
+    exit.map_err(|source| EngineError::process(what, source))?;
+    match copied {
+        Some(Ok(bytes)) => Ok(bytes),
+        Some(Err(_)) => Err(EngineError::known(ErrorCode::EngineToolFailed, "The tool ended before its input did.")),
+        None => Err(EngineError::Cancelled),
+    }
+}
+
+/// Why an input did not get through.
+enum Unfed {
+    Source(std::io::Error),
+    /// It knows why.
+    ToolEnded,
+}
