@@ -1,8 +1,9 @@
 //! MySQL: physical full backups by the server's own clone plugin, restored as a whole data directory.
 //!
 //! The server copies its own files into a directory beside its data directory (`CLONE LOCAL DATA DIRECTORY`), which is streamed as
-//! tar and removed: so a worker must run on the server's machine, as root or as the files' owner. The plugin copies InnoDB's
-//! tables alone, and tables of other engines come out of it empty: a server that has such is not backed up.
+//! tar and removed. Where the worker can't read the server's files, a MySQL that it starts for that fetches the clone over the
+//! network instead (`CLONE INSTANCE FROM`); such a server is not restored in place. The plugin copies InnoDB's tables alone, and
+//! tables of other engines come out of it empty: a server that has such is not backed up.
 //!
 //! A restored server gets a new identity, as a new replica would: the GTIDs of what it writes are none of those that the replaced
 //! data gave out after the backup. Its binary log begins anew inside the data directory. What follows a backup is archived from the
@@ -18,11 +19,13 @@ mod facts;
 mod inspection;
 mod layout;
 mod log_scan;
+mod over_network;
 mod preflight;
 mod private_server;
 mod programs;
 mod receiving;
 mod replay;
+mod way;
 
 use std::path::Path;
 

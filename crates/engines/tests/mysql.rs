@@ -8,6 +8,7 @@ mod mysql {
     pub mod harness;
     pub mod inspections;
     pub mod log_receiving;
+    pub mod over_network;
     pub mod point_in_time;
     pub mod restores;
     pub mod setup;

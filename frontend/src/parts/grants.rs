@@ -16,6 +16,7 @@ CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
 GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.clone_status TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.log_status TO 'holdfast'@'localhost';";
+const MYSQL_REMOTE: &str = "GRANT REFERENCES ON *.* TO 'holdfast'@'localhost';";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 
@@ -31,7 +32,10 @@ fn statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
             "Run in the engine's cli. Without an ACL, leave the user empty and give the server's requirepass, if it has one:",
             REDIS,
         )],
-        Engine::Mysql => vec![("Run as an administrator, in the mysql client:", MYSQL)],
+        Engine::Mysql => vec![
+            ("Run as an administrator, in the mysql client:", MYSQL),
+            ("For a server on another machine also, so that the worker sees which tables there are:", MYSQL_REMOTE),
+        ],
         Engine::Mssql => Vec::new(),
     }
 }
@@ -45,7 +49,8 @@ fn besides(engine: Engine) -> &'static str {
         Engine::Mariadb => "The worker runs on the server's machine and can read its data directory.",
         Engine::Redis | Engine::Valkey => "A backup is a full synchronisation, as a replica makes it.",
         Engine::Mysql => {
-            "The worker runs on the server's machine, and there is room for a second copy of the data beside the data directory."
+            "On the server's machine there is room for a second copy of the data beside the data directory. A worker on another machine \
+             has a mysqld of the same version and that room itself."
         }
         Engine::Mssql => "",
     }

@@ -14,8 +14,9 @@ use crate::my_family::told::Told;
 use crate::{EngineError, Staging};
 
 /// The variables that this module looks at; a server lacks those of other versions.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 18] = [
     "version",
+    "max_allowed_packet",
     "datadir",
     "server_uuid",
     "server_id",
@@ -41,6 +42,8 @@ const DATA_DIRECTORIES: [&str; 4] =
 /// One server, as it described itself at one moment.
 #[derive(Debug, Clone)]
 pub(super) struct ServerFacts {
+    /// Whether the connection was encrypted.
+    pub is_encrypted: bool,
     told: Told,
 }
 
@@ -59,11 +62,12 @@ impl ServerFacts {
     /// As [`query`]; `engine_mismatch` where it is no MySQL.
     pub(super) async fn ask(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Self, EngineError> {
         check_engine(datastore).await?;
-        let told = Told::of(query(datastore, &Told::question(&VARIABLES), cancel).await?);
+        let sql = format!("{}; SHOW SESSION STATUS WHERE Variable_name = 'Ssl_cipher'", Told::question(&VARIABLES));
+        let told = Told::of(query(datastore, &sql, cancel).await?);
         if told.version().is_empty() || told.variable("datadir").is_empty() {
             return Err(EngineError::known(ErrorCode::EngineToolFailed, "MySQL did not tell its version."));
         }
-        Ok(Self { told })
+        Ok(Self { is_encrypted: !told.variable("ssl_cipher").is_empty(), told })
     }
 
     /// `server_uuid`, which the server makes with its data directory and keeps in `auto.cnf` (manual, "Replication and Binary
@@ -163,7 +167,7 @@ mod tests {
     fn a_log_elsewhere_is_no_matter_without_gtids() {
         let facts = |mode: &str, base: &str| {
             let rows = [["datadir", "/data/"], ["log_bin", "ON"], ["gtid_mode", mode], ["log_bin_basename", base]];
-            ServerFacts { told: Told::of(rows.map(|row| row.map(str::to_owned).to_vec()).to_vec()) }
+            ServerFacts { is_encrypted: true, told: Told::of(rows.map(|row| row.map(str::to_owned).to_vec()).to_vec()) }
         };
         assert_eq!(facts("ON", "/data/binlog").log_that_stays(), None);
         assert_eq!(facts("OFF", "/logs/binlog").log_that_stays(), None);
