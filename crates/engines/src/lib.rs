@@ -6,6 +6,7 @@
 mod data_directory;
 mod driver;
 mod error;
+mod feed;
 mod logs;
 mod mariadb;
 mod my_family;

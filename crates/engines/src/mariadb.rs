@@ -13,6 +13,7 @@
 mod backup;
 mod binary_log;
 mod client;
+mod dump;
 mod facts;
 mod increment;
 mod inspection;
@@ -35,11 +36,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::log_archive::LogScan;
-use domain::{Engine, Inspection};
+use domain::{Engine, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
-use crate::my_family::configuration;
+use crate::my_family::{self, configuration};
+use crate::served::ServedRestore;
 use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
 /// What the one stream of a backup is.
@@ -63,7 +65,10 @@ impl Driver for Mariadb {
     }
 
     async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
-        backup::start(request).await
+        match request.method {
+            Method::MariadbDump => my_family::dump::start(&dump::MariadbDialect, request).await,
+            _ => backup::start(request).await,
+        }
     }
 
     fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError> {
@@ -104,6 +109,10 @@ impl Driver for Mariadb {
 
     async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
         log_scan::scan(request).await
+    }
+
+    fn served(&self, method: Method) -> Option<&'static dyn ServedRestore> {
+        (method == Method::MariadbDump).then_some(&dump::RESTORE as _)
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

@@ -5,6 +5,7 @@ pub(crate) mod account;
 pub(crate) mod binary_log;
 pub(crate) mod client;
 pub(crate) mod configuration;
+pub(crate) mod dump;
 pub(crate) mod greeting;
 pub(crate) mod log_scan;
 pub(crate) mod option_file;

@@ -15,6 +15,7 @@ mod backup;
 mod binary_log;
 mod client;
 mod clone;
+mod dump;
 mod facts;
 mod inspection;
 mod layout;
@@ -32,11 +33,12 @@ use std::path::Path;
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::log_archive::LogScan;
-use domain::{Engine, ErrorCode, Inspection};
+use domain::{Engine, ErrorCode, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
-use crate::my_family::configuration;
+use crate::my_family::{self, configuration};
+use crate::served::ServedRestore;
 use crate::unpack_tar::TarUnpack;
 use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
@@ -62,7 +64,10 @@ impl Driver for Mysql {
     }
 
     async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
-        backup::start(request).await
+        match request.method {
+            Method::Mysqldump => my_family::dump::start(&dump::MysqlDialect, request).await,
+            _ => backup::start(request).await,
+        }
     }
 
     fn check_data_directory(&self, directory: &Path) -> Result<(), EngineError> {
@@ -99,6 +104,10 @@ impl Driver for Mysql {
 
     async fn scan_logs(&self, request: &LogScanRequest) -> Result<LogScan, EngineError> {
         log_scan::scan(request).await
+    }
+
+    fn served(&self, method: Method) -> Option<&'static dyn ServedRestore> {
+        (method == Method::Mysqldump).then_some(&dump::RESTORE as _)
     }
 
     async fn ping(&self, datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Probe, EngineError> {

@@ -3,6 +3,8 @@
 mod mariadb {
     pub mod archive;
     pub mod backups;
+    pub mod dump_cases;
+    pub mod dumps;
     pub mod harness;
     pub mod increments;
     pub mod inspections;
@@ -11,4 +13,6 @@ mod mariadb {
     pub mod point_in_time;
     pub mod restored;
     pub mod restores;
+    #[path = "../common/served.rs"]
+    pub mod served;
 }

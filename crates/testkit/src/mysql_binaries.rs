@@ -23,7 +23,7 @@ const KEYS: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 const UNUSED: [&str; 7] = ["perl", "libperl", "libgdbm", "libdb5", "libc-gconv-modules", "gcc-", "libtirpc-common"];
 const SERVER: &str = "usr/sbin/mysqld";
 /// Those that the product and its tests call.
-const CLIENTS: [&str; 4] = ["mysql", "mysqladmin", "mysqlbinlog", "my_print_defaults"];
+const CLIENTS: [&str; 5] = ["mysql", "mysqladmin", "mysqlbinlog", "mysqldump", "my_print_defaults"];
 
 /// MySQL removes its file with the process id long before it ends, so that `start-stop-daemon` would not wait for the end.
 const STOP: &str = "stop-mysqld";
@@ -46,7 +46,7 @@ static COPY: Mutex<Option<MysqlBinaries>> = Mutex::new(None);
 /// as somebody else.
 #[derive(Debug, Clone)]
 pub struct MysqlBinaries {
-    /// Holds `mysqld`, `mysql`, `mysqladmin`, `mysqlbinlog`, `my_print_defaults`.
+    /// Holds `mysqld`, `mysql`, `mysqladmin`, `mysqlbinlog`, `mysqldump`, `my_print_defaults`.
     pub directory: PathBuf,
     /// What `/proc/<id>/exe` of each of them is: the dynamic linker.
     pub executable: PathBuf,
@@ -61,7 +61,9 @@ pub fn mysql() -> Result<MysqlBinaries> {
     if let Some(binaries) = copy.as_ref() {
         return Ok(binaries.clone());
     }
-    let is_whole = |directory: &Path| directory.join(SERVER).is_file() && linker(directory).is_ok();
+    let has_clients = |directory: &Path| CLIENTS.iter().all(|name| directory.join("usr/bin").join(name).is_file());
+    let is_whole =
+        |directory: &Path| directory.join(SERVER).is_file() && has_clients(directory) && linker(directory).is_ok();
     let kept = cache::kept("mysql", SUITE, is_whole, fetch).context("MySQL can't be had for tests")?;
     let folder = scratch_directory("mysql")?;
     let tree = folder.join("tree");

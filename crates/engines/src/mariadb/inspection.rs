@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::client::query;
 use super::facts::ServerFacts;
 use super::layout::{self, Contents};
-use super::preflight;
+use super::{dump, preflight};
 use crate::EngineError;
 use crate::my_family::blocking;
-use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
+use crate::my_family::dump::{Dialect, against_dumps};
+use crate::problem::{Increments, Problem, fine, judge, judge_dumps, judge_logs, offline};
 
 /// Programs that restoring needs and backing up does not.
 const RESTORE_TOOLS: [&str; 2] = ["mbstream", "mariadbd"];
@@ -62,6 +63,9 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     };
     let mut capabilities =
         judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
+    let now = dump::now_of(&facts);
+    let against_dumps = against_dumps(&dump::MariadbDialect, datastore, &now, cancel).await;
+    judge_dumps(&mut capabilities, dump::MariadbDialect.method(), against_dumps, &mut findings);
     judge_logs(&mut capabilities, against_logs, &mut findings);
     Inspection {
         status: DatastoreStatus::Online,

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{ErrorCode, LogLevel, Obstacle};
 use process::Command;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
 use super::backup::stream_of;
 use super::database::{self, Database};
 use super::globals::Globals;
 use super::names::{Names, is_kept};
 use super::{GLOBALS_STREAM, RESTORE_TOOL, TOOL_FACT, ask, switch, tool};
+use crate::feed::feed;
 use crate::postgresql::connection::Connection;
 use crate::postgresql::findings::identifier;
 use crate::postgresql::server::{self, Server};
@@ -26,7 +27,6 @@ use crate::{EngineError, Probe};
 const MOST_GLOBALS_BYTES: u64 = 64 << 20;
 /// What a restore writes on the worker's disk: names.
 const NEEDED_BYTES: u64 = 1 << 20;
-const COPY_BYTES: usize = 256 << 10;
 /// The file that names the roles that the restore makes, written before it does.
 const ROLES_FILE: &str = "roles.json";
 
@@ -256,7 +256,8 @@ async fn make_roles(request: &ServedRequest, session: &Session<'_>, tools: &Path
     let psql = psql.args(["--set=ON_ERROR_STOP=1", "--single-transaction"]).env("PGDATABASE", session.maintenance);
     let session_log = Arc::clone(&log);
     let command = session.connection.apply(psql).on_line(move |_, line| session_log(LogLevel::Tool, line));
-    feed(request, command, script.as_bytes(), "making the roles", &|_| {}).await.map(drop)
+    let command = command.stall_limit(STALL_LIMIT);
+    feed(command, script.as_bytes(), "making the roles", &|_| {}, &request.place.cancel).await.map(drop)
 }
 
 fn roles_file(place: &ServedPlace) -> PathBuf {
@@ -293,54 +294,8 @@ async fn load(
         .arg(format!("--dbname={staged}"));
     let command = session.connection.apply(command).on_line(move |_, line| log(LogLevel::Tool, line));
     let progress = Arc::clone(&request.progress);
-    let bytes = feed(request, command, stream, "loading the dump", &move |bytes| progress(before + bytes)).await?;
+    let on_bytes = move |bytes| progress(before + bytes);
+    let command = command.stall_limit(STALL_LIMIT);
+    let bytes = feed(command, stream, "loading the dump", &on_bytes, &request.place.cancel).await?;
     Ok(before + bytes)
-}
-
-/// Runs a tool on an input, and gives the input's size.
-async fn feed(
-    request: &ServedRequest,
-    command: Command,
-    mut input: impl AsyncRead + Unpin,
-    what: &'static str,
-    on_bytes: &(dyn Fn(u64) + Send + Sync),
-) -> Result<u64, EngineError> {
-    let cancel = &request.place.cancel;
-    let command = command.stdin_piped().stall_limit(STALL_LIMIT);
-    let mut child = command.spawn().map_err(|source| EngineError::process(what, source))?;
-    let Some(mut pipe) = child.stdin.take() else {
-        return Err(EngineError::known(ErrorCode::Internal, "The tool takes no input."));
-    };
-    let copy = async {
-        let (mut buffer, mut copied) = (vec![0; COPY_BYTES], 0u64);
-        loop {
-            let count = input.read(&mut buffer).await.map_err(Unfed::Source)?;
-            let Some(bytes) = buffer.get(..count).filter(|bytes| !bytes.is_empty()) else { break };
-            pipe.write_all(bytes).await.map_err(|_| Unfed::ToolEnded)?;
-            copied += count as u64;
-            on_bytes(copied);
-        }
-        pipe.shutdown().await.map_err(|_| Unfed::ToolEnded)?;
-        Ok::<_, Unfed>(copied)
-    };
-    let copied = cancel.run_until_cancelled(copy).await;
-    if let Some(Err(Unfed::Source(source))) = copied {
-        child.kill().await;
-        return Err(EngineError::file("reading the backup", "the storage")(source));
-    }
-    drop(pipe);
-    let exit = child.wait(cancel).await.and_then(|exit| exit.success_or_error(RESTORE_TOOL));
-    exit.map_err(|source| EngineError::process(what, source))?;
-    match copied {
-        Some(Ok(bytes)) => Ok(bytes),
-        Some(Err(_)) => Err(EngineError::known(ErrorCode::EngineToolFailed, "The tool ended before its input did.")),
-        None => Err(EngineError::Cancelled),
-    }
-}
-
-/// Why an input did not get through.
-enum Unfed {
-    Source(std::io::Error),
-    /// It knows why.
-    ToolEnded,
 }
