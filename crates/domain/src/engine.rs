@@ -87,7 +87,6 @@ named_enum! {
 struct Profile {
     title: &'static str,
     default_port: u16,
-    default_method: Option<Method>,
     log_precision_seconds: Option<f64>,
     files: FilesRule,
 }
@@ -109,7 +108,6 @@ impl Engine {
             Self::Postgresql => Profile {
                 title: "PostgreSQL",
                 default_port: 5432,
-                default_method: Some(Method::PgBasebackup),
                 log_precision_seconds: Some(0.000_001),
                 // Manual, "Upgrading a PostgreSQL Cluster".
                 files: FilesRule::SameMajor,
@@ -117,14 +115,12 @@ impl Engine {
             Self::Mysql => Profile {
                 title: "MySQL",
                 default_port: 3306,
-                default_method: Some(Method::MysqlClone),
                 log_precision_seconds: Some(0.000_001),
                 files: FilesRule::SameSeries,
             },
             Self::Mariadb => Profile {
                 title: "MariaDB",
                 default_port: 3306,
-                default_method: Some(Method::Mariabackup),
                 log_precision_seconds: Some(1.0),
                 // Manual, "mariadb-backup overview": tool and server must be of the backup's series.
                 files: FilesRule::SameSeries,
@@ -132,7 +128,6 @@ impl Engine {
             Self::Mssql => Profile {
                 title: "SQL Server",
                 default_port: 1433,
-                default_method: None,
                 log_precision_seconds: Some(0.000_001),
                 files: FilesRule::NotOlder,
             },
@@ -144,11 +139,6 @@ impl Engine {
     /// The name as the engine's makers write it.
     pub const fn title(self) -> &'static str {
         self.profile().title
-    }
-
-    /// The method that backs it up unless asked otherwise; null where none is supported yet.
-    pub const fn default_method(self) -> Option<Method> {
-        self.profile().default_method
     }
 
     /// The TCP port that the engine listens on unless told otherwise.
@@ -171,13 +161,7 @@ impl Engine {
 impl Profile {
     /// Redis and Valkey read snapshots of older versions but not of newer ones.
     const fn key_value(title: &'static str) -> Self {
-        Self {
-            title,
-            default_port: 6379,
-            default_method: Some(Method::Rdb),
-            log_precision_seconds: None,
-            files: FilesRule::NotOlder,
-        }
+        Self { title, default_port: 6379, log_precision_seconds: None, files: FilesRule::NotOlder }
     }
 }
 

@@ -95,10 +95,9 @@ pub(crate) fn fine(code: &str, detail: impl Into<String>) -> Finding {
 
 /// Whether a server's backups can be incremental.
 pub(crate) enum Increments {
-    /// The engine has none.
-    Unknown,
-    Possible,
-    /// The engine has them, this server not: why, and what to do about it where something can be done.
+    /// Where the method makes such.
+    AsOffered,
+    /// The method makes them, this server not: why, and what to do about it where something can be done.
     Refused(Problem),
 }
 
@@ -112,12 +111,12 @@ pub(crate) fn judge(
     increments: Increments,
     findings: &mut Vec<Finding>,
 ) -> Capabilities {
-    let mut types = vec![BackupType::Full];
+    let mut types = method.types().to_vec();
     let mut incremental_reason = None;
     match increments {
-        Increments::Unknown => {}
-        Increments::Possible => types.push(BackupType::Incremental),
+        Increments::AsOffered => {}
         Increments::Refused(problem) => {
+            types.retain(|one| *one != BackupType::Incremental);
             incremental_reason = Some(problem.detail.clone());
             // A drawback is what somebody could do something about.
             let severity = if problem.remedy.is_some() { FindingSeverity::Warning } else { FindingSeverity::Ok };
@@ -165,7 +164,7 @@ pub(crate) fn judge_dumps(
         findings.push(fine("dump_possible", format!("Everything that a dump by {method} needs is there.")));
         capabilities.methods.push(MethodCapability {
             method,
-            types: vec![BackupType::Full],
+            types: method.types().to_vec(),
             kind: method.kind(),
             incremental_reason: None,
         });

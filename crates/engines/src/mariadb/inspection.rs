@@ -62,7 +62,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
         None => size_told(datastore, cancel).await,
     };
     let mut capabilities =
-        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
+        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::AsOffered, &mut findings);
     let now = dump::now_of(&facts);
     let against_dumps = against_dumps(&dump::MariadbDialect, datastore, &now, cancel).await;
     judge_dumps(&mut capabilities, dump::MariadbDialect.method(), against_dumps, &mut findings);

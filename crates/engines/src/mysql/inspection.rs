@@ -71,7 +71,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
     let against_restores = against_restores(datastore, &facts, inaccessible).await;
 
     let mut capabilities =
-        judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::Unknown, &mut findings);
+        judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::AsOffered, &mut findings);
     let now = dump::now_of(&facts);
     let against_dumps = against_dumps(&dump::MysqlDialect, datastore, &now, cancel).await;
     judge_dumps(&mut capabilities, dump::MysqlDialect.method(), against_dumps, &mut findings);
