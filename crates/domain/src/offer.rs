@@ -66,6 +66,13 @@ pub const OFFERS: &[Offer] = &[
         proof: Proof::Versions("9.7"),
         note: "over the network too, where the worker can't read the server's files",
     },
+    Offer {
+        engine: Engine::Mysql,
+        method: Method::Xtrabackup,
+        types: INCREMENTAL,
+        proof: Proof::NotRun,
+        note: "where Percona XtraBackup is installed",
+    },
     Offer { engine: Engine::Mysql, method: Method::Mysqldump, types: FULL, proof: Proof::Versions("9.7"), note: "" },
     Offer {
         engine: Engine::Redis,

@@ -27,6 +27,7 @@ mod programs;
 mod receiving;
 mod replay;
 mod way;
+mod xtrabackup;
 
 use std::path::Path;
 
@@ -42,7 +43,9 @@ use crate::served::ServedRestore;
 use crate::unpack_tar::TarUnpack;
 use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
-/// What the one stream of a backup is.
+pub(crate) use xtrabackup::TOOL as XTRABACKUP;
+
+/// What the one stream of a clone is.
 const STREAM_EXTENSION: &str = "tar";
 
 /// The path of a program of MySQL's, where there is one. MariaDB's of the same name are none.
@@ -66,6 +69,7 @@ impl Driver for Mysql {
     async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
         match request.method {
             Method::Mysqldump => my_family::dump::start(&dump::MysqlDialect, request).await,
+            Method::Xtrabackup => xtrabackup::start(request).await,
             _ => backup::start(request).await,
         }
     }
@@ -75,6 +79,9 @@ impl Driver for Mysql {
     }
 
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
+        if staging.manifest.method == Method::Xtrabackup {
+            return unpack::start(&XTRABACKUP, staging, stream);
+        }
         if stream != crate::driver::BASE_STREAM {
             let detail = format!("A backup of MySQL has no stream {stream:?}.");
             return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
@@ -82,7 +89,20 @@ impl Driver for Mysql {
         Ok(Box::new(TarUnpack::start(staging)?))
     }
 
+    async fn join(&self, staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
+        preparation::join(&XTRABACKUP, staging, links).await
+    }
+
+    fn joins_in_place(&self) -> bool {
+        true
+    }
+
     async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {
+        if staging.manifest.method == Method::Xtrabackup {
+            preparation::prepare(&XTRABACKUP, staging).await?;
+            let directory = staging.directory.clone();
+            my_family::blocking(move || preparation::remove_tool_files(&directory)).await?;
+        }
         layout::prepare(staging).await
     }
 

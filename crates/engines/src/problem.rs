@@ -149,6 +149,27 @@ pub(crate) fn judge(
     }
 }
 
+/// Adds what an inspection says of a further method that copies files, with the first problem as the reason when it does not
+/// work: nobody needs it.
+pub(crate) fn judge_copies(
+    capabilities: &mut Capabilities,
+    method: Method,
+    against: Vec<Problem>,
+    findings: &mut Vec<Finding>,
+) {
+    if let Some(first) = against.first() {
+        capabilities.unavailable_methods.push(UnavailableMethod { method, reason: first.reason() });
+        return;
+    }
+    findings.push(fine("copy_possible", format!("Everything that a backup by {method} needs is there.")));
+    capabilities.methods.push(MethodCapability {
+        method,
+        types: method.types().to_vec(),
+        kind: method.kind(),
+        incremental_reason: None,
+    });
+}
+
 /// Adds what an inspection says of dumps, with the first problem as the reason when they don't work. Where they do, a backup is
 /// possible, and what keeps the other methods from it is a drawback.
 pub(crate) fn judge_dumps(

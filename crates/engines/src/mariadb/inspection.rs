@@ -14,6 +14,7 @@ use super::{dump, preflight};
 use crate::EngineError;
 use crate::my_family::blocking;
 use crate::my_family::dump::{Dialect, against_dumps};
+use crate::my_family::hot_copy::preparation::link_reason;
 use crate::problem::{Increments, Problem, fine, judge, judge_dumps, judge_logs, offline};
 
 /// Programs that restoring needs and backing up does not.
@@ -106,7 +107,7 @@ fn against_restores(
         ));
     }
     if let Some((count, link)) = contents.and_then(|contents| Some((contents.links.len(), contents.links.first()?))) {
-        problems.push(Problem::new(ErrorCode::ServerSettingMissing, layout::link_reason(Path::new(link), count)));
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, link_reason(Path::new(link), count)));
     }
     if let Some(source) = facts.key_source() {
         let detail = format!(

@@ -175,7 +175,11 @@ fn write_names(directory: &Path, list: &Path) -> Result<(), EngineError> {
 }
 
 /// F-50
-fn check_same_server(before: &ServerFacts, after: &ServerFacts, started: Instant) -> Result<(), EngineError> {
+pub(super) fn check_same_server(
+    before: &ServerFacts,
+    after: &ServerFacts,
+    started: Instant,
+) -> Result<(), EngineError> {
     let replaced = after.identity() != before.identity() || after.data_directory() != before.data_directory();
     if replaced || was_restarted(before.uptime_seconds, after.uptime_seconds, started.elapsed()) {
         let what = if replaced { "replaced" } else { "restarted" };

@@ -11,13 +11,13 @@ use super::client::CLIENT;
 use super::facts::ServerFacts;
 use super::layout::{self, Contents};
 use super::way::Way;
-use super::{clone, dump, over_network, preflight, programs};
+use super::{clone, dump, over_network, preflight, programs, xtrabackup};
 use crate::EngineError;
 use crate::my_family::account::literal;
 use crate::my_family::blocking;
 use crate::my_family::dump::{Dialect, against_dumps};
 use crate::private_directory;
-use crate::problem::{Increments, Problem, fine, judge, judge_dumps, judge_logs, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_copies, judge_dumps, judge_logs, offline};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
 pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
@@ -72,6 +72,8 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
 
     let mut capabilities =
         judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::AsOffered, &mut findings);
+    let against_copies = xtrabackup::against(datastore, &facts, way.as_ref().ok(), cancel).await;
+    judge_copies(&mut capabilities, Method::Xtrabackup, against_copies, &mut findings);
     let now = dump::now_of(&facts);
     let against_dumps = against_dumps(&dump::MysqlDialect, datastore, &now, cancel).await;
     judge_dumps(&mut capabilities, dump::MysqlDialect.method(), against_dumps, &mut findings);
