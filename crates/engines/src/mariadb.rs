@@ -34,6 +34,7 @@ use domain::{Engine, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
+use crate::my_family::hot_copy::{Tool, preparation, unpack};
 use crate::my_family::{self, configuration};
 use crate::served::ServedRestore;
 use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};

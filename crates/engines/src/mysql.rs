@@ -38,6 +38,7 @@ use domain::{Engine, ErrorCode, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
+use crate::my_family::hot_copy::{preparation, unpack};
 use crate::my_family::{self, configuration};
 use crate::served::ServedRestore;
 use crate::unpack_tar::TarUnpack;
