@@ -1,9 +1,11 @@
 //! `holdfast catalog rebuild`: the catalog of a lost control database, from what a storage holds. // F-24
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use domain::{StoredManifest, SubjectKind};
 use store::{Store, StoreError, now};
+use uuid::Uuid;
 use vault::Vault;
 
 use crate::access::acting;
@@ -44,10 +46,23 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
             }
         }
     }
+    let datastores: BTreeSet<Uuid> = manifests.iter().map(|stored| stored.manifest.datastore_id).collect();
+    let mut logs = Vec::new();
+    for datastore in datastores {
+        let (segments, problems) = vault.list_log_segments(datastore).await.map_err(reading)?;
+        unreadable += problems.len();
+        for problem in problems {
+            eprintln!("holdfast: {:#}; it is left out", anyhow::Error::from(problem));
+        }
+        logs.push((datastore, segments));
+    }
     let adoption = acting(&store, "catalog_rebuild", SubjectKind::Storage)
-        .catalog_adopt(storage.id, &manifests, now())
+        .catalog_adopt(storage.id, &manifests, &logs, now())
         .map_err(|error| Failure::other("writing the catalog", error))?;
     println!("{} backups were taken in, {} were known already.", adoption.backups, adoption.known);
+    if adoption.log_segments > 0 {
+        println!("{} segments of archived log were taken in.", adoption.log_segments);
+    }
     for name in &adoption.datastores {
         println!("Datastore {name:?} is new: enter its address and its account in its settings.");
     }
@@ -59,7 +74,7 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
     }
     match unreadable + adoption.without_parent.len() + adoption.changed.len() {
         0 => Ok(()),
-        left_out => Err(anyhow::anyhow!("{left_out} backups can't be used; the lines above name them").into()),
+        left_out => Err(anyhow::anyhow!("{left_out} things can't be used; the lines above name them").into()),
     }
 }
 

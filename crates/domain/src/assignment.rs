@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::log_archive::{LogScan, LogScanCreate, LogSegmentName, RecoveryStop, StoredLogs};
+use crate::transaction_log::LogRange;
 use crate::worker::WorkerIdentity;
 use crate::{
     Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, LogPoint, Method, Progress, Restore,
-    RestorePlan, Secret, Service, StorageAccess,
+    RestorePlan, Secret, Service, SharedDirectory, StorageAccess,
 };
 
 /// All that a worker needs to reach a server.
@@ -24,6 +25,9 @@ pub struct DatastoreAccess {
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub data_directory: Option<String>,
+    /// Where the server puts its backups for the worker, for engines whose servers write them themselves.
+    #[serde(default)]
+    pub shared_directory: Option<SharedDirectory>,
     pub service: Service,
     /// The identity that the server had when it was registered, where known. // F-54
     pub server_identity: Option<String>,
@@ -125,13 +129,26 @@ pub enum Task {
     },
 }
 
-/// Archived logs to replay on a backup.
+/// The log to replay on a backup: archived segments of it, or backups that hold it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReplayTask {
     pub stop: RecoveryStop,
     /// Without a gap, from the one that holds the backup's position on.
     pub logs: Vec<StoredLogs>,
+    /// All backups that the restore takes, in the order in which they are applied, where the log is in backups: the full one
+    /// first, the newest differential that helps, then the logs. Empty where the log is in segments.
+    #[serde(default)]
+    pub backups: Vec<BackupReference>,
+}
+
+/// A stored backup, by what the catalog knows of its manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BackupReference {
+    pub id: Uuid,
+    /// Of its manifest; null where the catalog does not know. // F-90
+    pub manifest_sha256: Option<String>,
 }
 
 impl Task {
@@ -286,6 +303,9 @@ pub struct BackupSummary {
     pub server_identity: Option<String>,
     /// Where replaying logs on it begins; null where the engine has none.
     pub log_point: Option<LogPoint>,
+    /// What it holds of each database's transaction log; empty where the log is not in backups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_ranges: Vec<LogRange>,
     pub encrypted: bool,
     /// SHA-256 of the manifest as it was written, in hexadecimal. // F-90
     pub manifest_sha256: String,

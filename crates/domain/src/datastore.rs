@@ -1,6 +1,8 @@
 //! A datastore: a database server instance that is backed up, how it is reached, stopped and started, and what a worker
 //! found out about it.
 
+mod shared_directory;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -11,6 +13,8 @@ use crate::log_archive::LogArchivingStatus;
 use crate::name::validate_name;
 use crate::problem::FieldError;
 use crate::{BackupKind, BackupType, Engine, ErrorCode, Method, Secret};
+
+pub use shared_directory::SharedDirectory;
 
 named_enum! {
     /// What is known of the server's state.
@@ -182,6 +186,9 @@ pub struct Datastore {
     /// Whether a password is kept; the password itself is never returned.
     pub has_password: bool,
     pub data_directory: Option<String>,
+    /// Where the server puts its backups for the worker; null for engines whose tools hand them over.
+    #[serde(default)]
+    pub shared_directory: Option<SharedDirectory>,
     pub service: Service,
     /// The worker that runs this datastore's jobs; any worker when null.
     pub worker: Option<String>,
@@ -248,6 +255,9 @@ pub struct DatastoreCreate {
     pub password: Option<Secret>,
     #[serde(default)]
     pub data_directory: Option<String>,
+    /// For engines whose servers write their backups into files themselves.
+    #[serde(default)]
+    pub shared_directory: Option<SharedDirectory>,
     #[serde(default)]
     pub service: Option<Service>,
     #[serde(default)]
@@ -277,6 +287,10 @@ pub struct DatastorePatch {
     pub password: Option<Secret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_directory: Option<String>,
+    /// Null: none any more.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<SharedDirectory>))]
+    pub shared_directory: Option<Option<SharedDirectory>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -292,7 +306,9 @@ pub struct DatastorePatch {
 }
 
 /// Tells a field that is null from one that is left out.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Uuid>>, D::Error> {
+fn present<'de, T: Deserialize<'de>, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -305,6 +321,7 @@ impl DatastoreCreate {
             self.port,
             self.username.as_deref(),
             self.data_directory.as_deref(),
+            self.shared_directory.as_ref(),
             self.service.as_ref(),
         )
     }
@@ -319,6 +336,7 @@ impl DatastorePatch {
             self.port,
             self.username.as_deref(),
             self.data_directory.as_deref(),
+            self.shared_directory.as_ref().and_then(Option::as_ref),
             self.service.as_ref(),
         )
     }
@@ -330,6 +348,7 @@ fn validate_fields(
     port: Option<u16>,
     username: Option<&str>,
     data_directory: Option<&str>,
+    shared_directory: Option<&SharedDirectory>,
     service: Option<&Service>,
 ) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -357,6 +376,9 @@ fn validate_fields(
         && (!directory.starts_with('/') || directory.contains('\0') || directory.split('/').any(|part| part == ".."))
     {
         errors.push(FieldError::new("/data_directory", "must be an absolute path without \"..\""));
+    }
+    if let Some(directory) = shared_directory {
+        errors.extend(directory.validate());
     }
     if let Some(service) = service {
         validate_service(service, &mut errors);

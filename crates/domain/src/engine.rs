@@ -88,6 +88,7 @@ struct Profile {
     title: &'static str,
     default_port: u16,
     log_precision_seconds: Option<f64>,
+    writes_files_itself: bool,
     files: FilesRule,
 }
 
@@ -109,6 +110,7 @@ impl Engine {
                 title: "PostgreSQL",
                 default_port: 5432,
                 log_precision_seconds: Some(0.000_001),
+                writes_files_itself: false,
                 // Manual, "Upgrading a PostgreSQL Cluster".
                 files: FilesRule::SameMajor,
             },
@@ -116,19 +118,23 @@ impl Engine {
                 title: "MySQL",
                 default_port: 3306,
                 log_precision_seconds: Some(0.000_001),
+                writes_files_itself: false,
                 files: FilesRule::SameSeries,
             },
             Self::Mariadb => Profile {
                 title: "MariaDB",
                 default_port: 3306,
                 log_precision_seconds: Some(1.0),
+                writes_files_itself: false,
                 // Manual, "mariadb-backup overview": tool and server must be of the backup's series.
                 files: FilesRule::SameSeries,
             },
             Self::Mssql => Profile {
                 title: "SQL Server",
                 default_port: 1433,
-                log_precision_seconds: Some(0.000_001),
+                // Times in its log are of the type `datetime`, which counts in 1/300 s.
+                log_precision_seconds: Some(0.01),
+                writes_files_itself: true,
                 files: FilesRule::NotOlder,
             },
             Self::Redis => Profile::key_value("Redis"),
@@ -152,6 +158,12 @@ impl Engine {
         self.profile().log_precision_seconds
     }
 
+    /// Whether its servers write backups into files themselves, so that they and the worker need a directory in common
+    /// ([`crate::SharedDirectory`]).
+    pub const fn needs_shared_directory(self) -> bool {
+        self.profile().writes_files_itself
+    }
+
     /// Which servers can start on files that it wrote.
     pub const fn files_rule(self) -> FilesRule {
         self.profile().files
@@ -161,7 +173,13 @@ impl Engine {
 impl Profile {
     /// Redis and Valkey read snapshots of older versions but not of newer ones.
     const fn key_value(title: &'static str) -> Self {
-        Self { title, default_port: 6379, log_precision_seconds: None, files: FilesRule::NotOlder }
+        Self {
+            title,
+            default_port: 6379,
+            log_precision_seconds: None,
+            writes_files_itself: false,
+            files: FilesRule::NotOlder,
+        }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod retention;
 pub mod schedule;
 pub mod secret;
 pub mod storage;
+pub mod transaction_log;
 pub mod version;
 pub mod worker;
 
@@ -40,7 +41,7 @@ pub use backup::{Backup, BackupCreate, BackupHold, Trigger, Verification, Verifi
 pub use backup_settings::BackupSettings;
 pub use datastore::{
     Capabilities, Datastore, DatastoreCreate, DatastoreOverview, DatastorePatch, DatastoreStatus, Finding,
-    FindingSeverity, Inspection, MethodCapability, Service, UnavailableMethod,
+    FindingSeverity, Inspection, MethodCapability, Service, SharedDirectory, UnavailableMethod,
 };
 pub use engine::{BackupKind, BackupType, Engine, Method};
 pub use error_code::ErrorCode;

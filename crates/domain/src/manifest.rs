@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::transaction_log::LogRange;
 use crate::{BackupType, Engine, LogPoint, Method};
 
 /// The newest format that this version writes and reads. 2 has increments, which a reader of 1 would take for full
@@ -45,6 +46,9 @@ pub struct Manifest {
     /// Where replaying archived logs on it begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_point: Option<LogPoint>,
+    /// What it holds of each database's transaction log, where the log is in backups.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_ranges: Vec<LogRange>,
     /// The tool's argument list, without secrets.
     pub command_line: Vec<String>,
     /// The line by which the tool said that it was done.

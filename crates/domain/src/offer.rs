@@ -75,6 +75,13 @@ pub const OFFERS: &[Offer] = &[
     },
     Offer { engine: Engine::Mysql, method: Method::Mysqldump, types: FULL, proof: Proof::Versions("9.7"), note: "" },
     Offer {
+        engine: Engine::Mssql,
+        method: Method::MssqlBackup,
+        types: &[BackupType::Full, BackupType::Differential, BackupType::Log],
+        proof: Proof::Double,
+        note: "through a directory that server and worker share",
+    },
+    Offer {
         engine: Engine::Redis,
         method: Method::Rdb,
         types: FULL,

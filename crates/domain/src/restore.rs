@@ -105,6 +105,8 @@ impl NewDatastore {
             username: self.username.clone().or_else(|| source.username.clone()),
             password: self.password.clone(),
             data_directory: self.data_directory.clone(),
+            // The same share is at hand for both servers more often than not; a person can change it.
+            shared_directory: source.shared_directory.clone(),
             service: self.service.clone(),
             worker: self.worker.clone().or_else(|| source.worker.clone()),
             storage_id: Some(source.storage_id),

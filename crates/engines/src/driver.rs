@@ -7,6 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::log_archive::LogScan;
+use domain::transaction_log::LogRange;
 use domain::{BackupType, Engine, ErrorCode, Inspection, LogLevel, Manifest, Method};
 use process::{Credentials, Signal};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -109,6 +110,8 @@ pub struct BackupFacts {
     pub log_position: Option<String>,
     /// Where replaying the server's log on it begins, where the server keeps one.
     pub log_start: Option<LogStart>,
+    /// What it holds of each database's transaction log, where the log is in backups.
+    pub log_ranges: Vec<LogRange>,
     /// The tool's argument list, without secrets.
     pub command_line: Vec<String>,
     pub completion_mark: String,

@@ -32,6 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         username: None,
         password: None,
         data_directory: None,
+        shared_directory: None,
         service: None,
         worker: None,
         storage_id: None,

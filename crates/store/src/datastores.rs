@@ -15,7 +15,7 @@ use domain::assignment::DatastoreAccess;
 use domain::log_archive::FIRST_BRANCH;
 use domain::{
     Capabilities, Datastore, DatastoreCreate, DatastorePatch, DatastoreStatus, EventKind, Inspection, JobStatus,
-    ScheduleDraft, ScheduleSettings, Service,
+    ScheduleDraft, ScheduleSettings, Service, SharedDirectory,
 };
 use uuid::Uuid;
 
@@ -69,12 +69,17 @@ pub(crate) fn insert(
         log_branch: FIRST_BRANCH.to_owned(),
         project_id: create.project_id.map(|id| id.to_string()),
         restore_guard: false,
+        shared_directory: shared_directory_column(create.shared_directory.as_ref())?,
         id: text,
     };
     let insert = diesel::insert_into(datastores::table).values(&row);
     name_taken(&create.name, insert.execute(transaction.connection))?;
     transaction.changed(EventKind::Datastore, id, Some(id));
     Ok(row)
+}
+
+fn shared_directory_column(directory: Option<&SharedDirectory>) -> Result<Option<String>, StoreError> {
+    directory.map(|directory| to_json("datastores.shared_directory", directory)).transpose()
 }
 
 impl Store {
@@ -134,6 +139,9 @@ impl Store {
             set(&mut row.worker, &patch.worker);
             if let Some(password) = &patch.password {
                 row.password_sealed = Some(transaction.key.seal_secret(&row::password_place(&text), password)?);
+            }
+            if let Some(directory) = &patch.shared_directory {
+                row.shared_directory = shared_directory_column(directory.as_ref())?;
             }
             if let Some(service) = &patch.service {
                 row.service = to_json("datastores.service", service)?;

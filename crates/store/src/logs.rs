@@ -7,7 +7,7 @@
 mod archiver;
 mod branch;
 mod recovery;
-mod segment;
+pub mod segment;
 
 pub(crate) use archiver::{begin, end, resume};
 pub(crate) use branch::{branch_off, leave, replace};

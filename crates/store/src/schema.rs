@@ -55,6 +55,7 @@ diesel::table! {
         log_branch -> Text,
         project_id -> Nullable<Text>,
         restore_guard -> Bool,
+        shared_directory -> Nullable<Text>,
     }
 }
 
@@ -188,6 +189,7 @@ diesel::table! {
         held -> Nullable<Text>,
         log_point -> Nullable<Text>,
         manifest_sha256 -> Nullable<Text>,
+        log_ranges -> Text,
     }
 }
 

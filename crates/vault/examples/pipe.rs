@@ -75,6 +75,7 @@ async fn store(vault: &Vault, folder: &str, cancel: &CancellationToken) -> Outco
         ended_at: now,
         log_position: None,
         log_point: None,
+        log_ranges: Vec::new(),
         command_line: Vec::new(),
         completion_mark: String::new(),
         size_bytes,

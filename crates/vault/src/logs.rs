@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::delete::DeleteReport;
 use crate::error::VaultError;
 use crate::key::{folder_path, object_path};
+use crate::log_manifests::log_manifest_key;
 use crate::open::Vault;
 use crate::problem::ObjectProblem;
 
@@ -96,23 +97,6 @@ impl Vault {
         Ok(record)
     }
 
-    /// Writes what is known of a closed segment beside it, so that the catalog can be rebuilt from the storage. // F-24
-    ///
-    /// # Errors
-    /// What the storage says.
-    pub async fn write_log_manifest(&self, folder: &str, segment: &LogSegment) -> Result<(), VaultError> {
-        let path = object_path(folder, &manifest_key(&segment.name))?;
-        let invalid = |error: serde_json::Error| VaultError::ManifestInvalid {
-            folder: folder.to_owned(),
-            reason: error.to_string(),
-        };
-        let bytes = serde_json::to_vec_pretty(segment).map_err(invalid)?;
-        match self.create(&path, bytes).await {
-            Ok(()) | Err(object_store::Error::AlreadyExists { .. }) => Ok(()),
-            Err(error) => Err(VaultError::from_store("create", path.as_ref(), error)),
-        }
-    }
-
     /// Looks whether all of a segment's pieces are there with their sizes, without reading any. // F-60
     ///
     /// # Errors
@@ -169,7 +153,7 @@ impl Vault {
     /// # Errors
     /// For a key that is no plain name.
     pub async fn delete_log(&self, folder: &str, segment: &LogSegment) -> Result<DeleteReport, VaultError> {
-        let manifest = manifest_key(&segment.name);
+        let manifest = log_manifest_key(segment);
         let keys = std::iter::once(manifest.as_str()).chain(segment.objects.iter().map(|object| object.key.as_str()));
         let paths = keys.map(|key| object_path(folder, key)).collect::<Result<Vec<_>, _>>()?;
         let mut report = DeleteReport::default();
@@ -177,10 +161,6 @@ impl Vault {
         self.remove_empty_folders(folder).await;
         Ok(report)
     }
-}
-
-fn manifest_key(segment: &str) -> String {
-    format!("{segment}.json")
 }
 
 fn stream_of(segment: &LogSegment) -> StreamRecord {

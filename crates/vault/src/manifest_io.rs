@@ -100,7 +100,7 @@ impl Vault {
         }
     }
 
-    async fn folders_below(&self, prefix: Option<&Path>) -> Result<Vec<Path>, VaultError> {
+    pub(crate) async fn folders_below(&self, prefix: Option<&Path>) -> Result<Vec<Path>, VaultError> {
         match self.store.list_with_delimiter(prefix).await {
             Ok(listing) => Ok(listing.common_prefixes),
             Err(object_store::Error::NotFound { .. }) => Ok(Vec::new()),

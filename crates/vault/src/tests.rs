@@ -97,6 +97,7 @@ fn manifest_of(number: u128, streams: &[StreamRecord]) -> Manifest {
         engine_version: "15.18".to_owned(),
         server_identity: None,
         log_point: None,
+        log_ranges: Vec::new(),
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,

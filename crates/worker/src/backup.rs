@@ -247,6 +247,7 @@ fn manifest_of(
             incarnation: incarnation(&start.stream, &datastore.log_branch),
             position: start.position,
         }),
+        log_ranges: facts.log_ranges,
         command_line: facts.command_line,
         completion_mark: facts.completion_mark,
         streams,
@@ -281,6 +282,7 @@ fn summary_of(manifest: Manifest, manifest_sha256: String) -> BackupSummary {
         log_position: manifest.log_position,
         server_identity: manifest.server_identity,
         log_point: manifest.log_point,
+        log_ranges: manifest.log_ranges,
         encrypted: false,
         manifest_sha256,
     }

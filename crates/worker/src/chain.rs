@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use domain::assignment::{BackupTask, DatastoreAccess};
+use domain::assignment::{BackupReference, BackupTask, DatastoreAccess};
 use domain::manifest::backup_folder;
 use domain::{BackupType, ErrorCode, Manifest, StoredManifest};
 use engines::Parent;
@@ -58,9 +58,32 @@ pub async fn read_chain(
     Ok(chain)
 }
 
+/// Reads the manifests of the backups that the catalog chose for a restore, in its order. // F-90
+///
+/// # Errors
+/// As [`read_chain`].
+pub async fn read_listed(
+    vault: &Vault,
+    datastore_id: Uuid,
+    backups: &[BackupReference],
+) -> Result<Vec<Link>, VaultError> {
+    let mut links: Vec<Link> = Vec::new();
+    for backup in backups {
+        let folder = backup_folder(datastore_id, backup.id);
+        let stored = vault.read_manifest(&folder, backup.manifest_sha256.as_deref()).await?;
+        let StoredManifest { manifest, sha256 } = stored;
+        if links.first().is_some_and(|first| first.manifest.method != manifest.method) {
+            let reason = "it was made by another method than the backup that it is to be applied to".to_owned();
+            return Err(VaultError::ManifestInvalid { folder, reason });
+        }
+        links.push(Link { folder, manifest, sha256 });
+    }
+    Ok(links)
+}
+
 /// Why a manifest can't be the parent of `child`, the newer link.
 fn misfit(manifest: &Manifest, child: Option<&Manifest>, links: usize) -> Option<String> {
-    let is_increment = manifest.backup_type == BackupType::Incremental;
+    let is_increment = manifest.backup_type != BackupType::Full;
     if is_increment != manifest.parent_id.is_some() {
         return Some(format!("a backup of type {} must name a parent or none", manifest.backup_type));
     }

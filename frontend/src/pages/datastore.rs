@@ -11,7 +11,7 @@ use super::restores::RestoresPage;
 use super::schedules::SchedulesPage;
 use super::settings::SettingsPage;
 use crate::parts::datastore_row::{
-    BackUpNow, address_of, archives_logs, backup_obstacle, backup_types, engine_of, recoverable,
+    BackUpNow, address_of, archives_logs, backup_choices, backup_obstacle, engine_of, recoverable,
 };
 use crate::parts::engine_glyph::EngineGlyph;
 use crate::parts::findings::summary;
@@ -138,8 +138,8 @@ pub fn DatastorePage() -> impl IntoView {
 fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
     let id = Memo::new(move |_| datastore.with(|datastore| datastore.as_ref().map(|datastore| datastore.id)));
     let obstacle = Signal::derive(move || datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
-    let types =
-        Signal::derive(move || datastore.with(|datastore| datastore.as_ref().map(backup_types)).unwrap_or_default());
+    let choices =
+        Signal::derive(move || datastore.with(|datastore| datastore.as_ref().map(backup_choices)).unwrap_or_default());
     let text = move |read: fn(&Datastore) -> String| {
         move || datastore.with(|datastore| datastore.as_ref().map(read).unwrap_or_default())
     };
@@ -156,7 +156,7 @@ fn Head(datastore: Memo<Option<Datastore>>) -> impl IntoView {
                     {move || datastore.with(|datastore| datastore.as_ref().and_then(recoverable))}
                 </div>
             </div>
-            {move || id.get().map(|id| view! { <BackUpNow id obstacle types primary=true /> })}
+            {move || id.get().map(|id| view! { <BackUpNow id obstacle choices primary=true /> })}
         </div>
     }
 }

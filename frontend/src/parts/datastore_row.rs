@@ -2,7 +2,7 @@
 
 use domain::access::Permission;
 use domain::log_archive::LogArchivingStatus;
-use domain::{BackupCreate, BackupType, Datastore, format};
+use domain::{BackupCreate, BackupType, Datastore, Method, format};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 use uuid::Uuid;
@@ -21,33 +21,44 @@ use crate::state::service::service;
 use crate::state::session::session;
 use crate::state::toasts::toasts;
 
-/// Starts a backup of the engine's default method and opens its job's panel. Where there are types to choose from, a menu
-/// beside the button offers them.
+/// A kind of backup that a person may choose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackupChoice {
+    method: Method,
+    backup_type: BackupType,
+    title: String,
+    /// Why it can't be made of this server.
+    reason: Option<String>,
+}
+
+/// Starts a backup of the datastore's first method and opens its job's panel. Where there is something to choose from, a menu
+/// beside the button offers it.
 #[component]
 pub fn BackUpNow(
     id: Uuid,
     /// Why it can't start now.
     #[prop(into)]
     obstacle: Signal<Option<String>>,
-    /// The types that it can make.
+    /// What can be made, and what can't.
     #[prop(into)]
-    types: Signal<Vec<BackupType>>,
+    choices: Signal<Vec<BackupChoice>>,
     #[prop(optional)] primary: bool,
 ) -> impl IntoView {
-    let types = Memo::new(move |_| types.get());
+    let choices = Memo::new(move |_| choices.get());
+    let has_choice = move || choices.with(|all| all.iter().filter(|one| one.reason.is_none()).count() > 1);
     let open_job = use_open_job();
     let toasts = toasts();
     let live = live();
     let sending = RwSignal::new(false);
     // Not `disabled`: that would take the focus away, and nobody could read the reason.
     let off = Signal::derive(move || sending.get() || obstacle.with(Option::is_some));
-    let start = move |backup_type: Option<BackupType>| {
+    let start = move |asked: BackupCreate| {
         if off.get_untracked() {
             return;
         }
         sending.set(true);
         spawn_local(async move {
-            match service().backup_create(id, &BackupCreate { method: None, backup_type }).await {
+            match service().backup_create(id, &asked).await {
                 Ok(backup) => {
                     live.changed(&[domain::EventKind::Backup, domain::EventKind::Datastore]);
                     open_job(backup.job_id);
@@ -66,20 +77,24 @@ pub fn BackUpNow(
                 class:small=!primary
                 aria-disabled=move || off.get().to_string()
                 title=move || obstacle.get()
-                on:click=move |_| start(None)
+                on:click=move |_| start(BackupCreate::default())
             >
                 <Icon name="backup" />
                 "Back up now"
             </button>
-            <Show when=move || { types.with(Vec::len) > 1 }>
+            <Show when=has_choice>
                 <Menu name="Types of backup" icon="down">
-                    {move || types.get().into_iter().map(|backup_type| view! {
-                        <MenuItem
-                            icon="backup"
-                            name=title_of(backup_type)
-                            on_choose=move |()| start(Some(backup_type))
-                            reason=obstacle.get()
-                        />
+                    {move || choices.get().into_iter().map(|choice| {
+                        let BackupChoice { method, backup_type, title, reason } = choice;
+                        let asked = BackupCreate { method: Some(method), backup_type: Some(backup_type) };
+                        view! {
+                            <MenuItem
+                                icon="backup"
+                                name=title
+                                on_choose=move |()| start(asked.clone())
+                                reason=obstacle.get().or(reason)
+                            />
+                        }
                     }).collect_view()}
                 </Menu>
             </Show>
@@ -96,9 +111,28 @@ const fn title_of(backup_type: BackupType) -> &'static str {
     }
 }
 
-/// The types that the engine's default method can make.
-pub fn backup_types(datastore: &Datastore) -> Vec<BackupType> {
-    datastore.capabilities.methods.first().map(|method| method.types.clone()).unwrap_or_default()
+/// The kinds of backup that can be made of a datastore; those that can't come last, with their reason.
+pub fn backup_choices(datastore: &Datastore) -> Vec<BackupChoice> {
+    let capabilities = &datastore.capabilities;
+    let first = capabilities.methods.first().map(|known| known.method);
+    let title = |method: Method, backup_type| match first {
+        Some(first) if first != method => format!("{} by {method}", title_of(backup_type)),
+        _ => title_of(backup_type).to_owned(),
+    };
+    let known = capabilities.methods.iter().flat_map(|known| known.types.iter().map(|one| (known.method, *one)));
+    let known = known.map(|(method, backup_type)| BackupChoice {
+        method,
+        backup_type,
+        title: title(method, backup_type),
+        reason: None,
+    });
+    let others = capabilities.unavailable_methods.iter().map(|other| BackupChoice {
+        method: other.method,
+        backup_type: BackupType::Full,
+        title: title(other.method, BackupType::Full),
+        reason: Some(other.reason.clone()),
+    });
+    known.chain(others).collect()
 }
 
 /// Why no backup can start now, in words.
@@ -206,8 +240,8 @@ pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
     });
     let active_id = Memo::new(move |_| active.with(|job| job.as_ref().map(|job| job.id)));
     let obstacle = Signal::derive(move || datastore.with(|datastore| datastore.as_ref().and_then(backup_obstacle)));
-    let types =
-        Signal::derive(move || datastore.with(|datastore| datastore.as_ref().map(backup_types)).unwrap_or_default());
+    let choices =
+        Signal::derive(move || datastore.with(|datastore| datastore.as_ref().map(backup_choices)).unwrap_or_default());
     view! {
         <tr role="row" class="main">
             <td role="cell" class="wide">
@@ -228,7 +262,7 @@ pub fn DatastoreRow(datastore: Memo<Option<Datastore>>) -> impl IntoView {
             <td role="cell" class="actions foot wide">
                 {move || match active_id.get() {
                     Some(job) => view! { <RunningJob id=job known=active.get_untracked() /> }.into_any(),
-                    None => view! { <BackUpNow id obstacle types /> }.into_any(),
+                    None => view! { <BackUpNow id obstacle choices /> }.into_any(),
                 }}
             </td>
         </tr>

@@ -81,19 +81,19 @@ pub fn Menu(
 #[component]
 pub fn MenuItem(
     icon: &'static str,
-    name: &'static str,
+    #[prop(into)] name: String,
     #[prop(into)] on_choose: Callback<()>,
     #[prop(optional)] danger: bool,
     #[prop(optional_no_strip)] reason: Option<String>,
 ) -> impl IntoView {
-    let (off, description) = (reason.is_some(), reason.clone());
+    let (off, description, label) = (reason.is_some(), reason.clone(), name.clone());
     view! {
         <button
             type="button"
             role="menuitem"
             tabindex="-1"
             class:danger=danger
-            aria-label=name
+            aria-label=label
             aria-description=description
             disabled=off
             on:click=move |_| on_choose.run(())

@@ -1,6 +1,6 @@
 //! The plan of a restore, or all that stands in its way.
 
-use domain::{RestorePlan, format};
+use domain::{DatabaseChanges, RestorePlan, format};
 use leptos::prelude::*;
 
 use super::icon::Icon;
@@ -33,19 +33,42 @@ fn figures(plan: &RestorePlan) -> AnyView {
         Some(seconds) => format!("about {}", format::duration(seconds as f64)),
         None => "not known before the first restore".to_owned(),
     };
+    let replaces_files = plan.databases.is_none();
+    let room = if replaces_files { "Disk space" } else { "Disk space of the worker" };
     view! {
         <dl class="plan">
+            {plan.databases.as_ref().map(changes)}
             {sources(plan)}
             <dt>"Read from the storage"</dt> <dd>{format::bytes(plan.fetch_bytes)}</dd>
-            <dt>"Unpacked"</dt> <dd>{format::bytes(plan.unpacked_bytes)}</dd>
-            <dt>"Disk space"</dt>
+            {replaces_files.then(|| view! { <dt>"Unpacked"</dt> <dd>{format::bytes(plan.unpacked_bytes)}</dd> })}
+            <dt>{room}</dt>
             <dd>{format::bytes(plan.needed_bytes)} " needed, " {format::bytes(plan.free_bytes)} " free"</dd>
             <dt>"Time"</dt> <dd>{seconds(plan.estimated_seconds)}</dd>
             <dt>"Downtime"</dt> <dd>{seconds(plan.estimated_downtime_seconds)}</dd>
         </dl>
-        <p class="small muted">
-            "The copy is unpacked beside the live data, started and checked while the server runs on. Only then is the server stopped, switched over and started again."
-        </p>
+        <p class="small muted">{way(replaces_files)}</p>
+    }
+    .into_any()
+}
+
+const fn way(replaces_files: bool) -> &'static str {
+    if replaces_files {
+        "The copy is unpacked beside the live data, started and checked while the server runs on. Only then is the server stopped, switched over and started again."
+    } else {
+        "The data goes through the running server. What it replaces is kept until the time of the undo is over; what is written while the restore runs is lost."
+    }
+}
+
+/// Which databases the restore replaces, makes and leaves alone.
+fn changes(changes: &DatabaseChanges) -> AnyView {
+    let line = |title: &'static str, names: &[String]| {
+        let names = names.join(", ");
+        (!names.is_empty()).then(|| view! { <dt>{title}</dt> <dd>{names}</dd> })
+    };
+    view! {
+        {line("Overwrites", &changes.replaced)}
+        {line("Makes", &changes.created)}
+        {line("Leaves alone", &changes.untouched)}
     }
     .into_any()
 }

@@ -133,6 +133,7 @@ impl ConnectionDraft {
             username: filled(&self.username.get()),
             password: Some(self.password.get()).filter(|password| !password.is_empty()).map(Secret::new),
             data_directory: filled(&self.data_directory.get()),
+            shared_directory: None,
             service: Some(self.service()),
             worker: None,
             storage_id: None,

@@ -309,6 +309,7 @@ fn changes_connection(change: &DatastorePatch) -> bool {
         username,
         password,
         data_directory,
+        shared_directory,
         service,
         worker,
         storage_id: _,
@@ -320,6 +321,7 @@ fn changes_connection(change: &DatastorePatch) -> bool {
         || username.is_some()
         || password.is_some()
         || data_directory.is_some()
+        || shared_directory.is_some()
         || service.is_some()
         || worker.is_some()
 }
@@ -336,6 +338,7 @@ fn as_draft(saved: DatastoreAccess, worker: Option<String>, change: &DatastorePa
         username: change.username.clone().or(saved.username),
         password: change.password.clone().or(saved.password),
         data_directory: change.data_directory.clone().or(saved.data_directory.filter(|_| !moved)),
+        shared_directory: change.shared_directory.clone().unwrap_or(saved.shared_directory),
         service: change.service.clone().or(Some(saved.service)),
         worker: change.worker.clone().or(worker),
         storage_id: None,

@@ -267,6 +267,7 @@ pub fn success(task: &Task) -> Outcome {
                 engine_version: "15.18".into(),
                 log_position: Some("0/3000028".into()),
                 server_identity: Some("7512345678901234567".into()),
+                log_ranges: Vec::new(),
                 log_point: Some(domain::LogPoint {
                     incarnation: "7512345678901234567-1.origin".into(),
                     position: 0x300_0028,

@@ -146,6 +146,7 @@ async fn register(server: &dyn DemoServer, memory: &ServerMemory, client: &Clien
             username: Some("holdfast".to_owned()),
             password: Some(Secret::new(memory.password.clone())),
             data_directory: Some(server.data_directory().to_string_lossy().into_owned()),
+            shared_directory: None,
             service: Some(server.service()),
             worker: None,
             storage_id: None,

@@ -113,7 +113,7 @@ async fn restores_that_must_not_begin_do_not() {
     let elsewhere = |name: &str, data_directory: &str| domain::RestoreCreate {
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: name.to_owned(),
-            data_directory: data_directory.to_owned(),
+            data_directory: Some(data_directory.to_owned()),
             service: None,
             host: None,
             port: None,

@@ -5,17 +5,44 @@ use std::process::{Command, Output};
 
 use client::ListQuery;
 use domain::{Backup, BackupType, DatastorePatch, DatastoreStatus, ErrorCode};
+use uuid::Uuid;
 
 use crate::plane::Plane;
 use crate::servers::{self, TestServer};
 
-fn rebuild(plane: &Plane, more: &[&str]) -> Output {
+pub fn rebuild(plane: &Plane, more: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_holdfast"))
         .args(["catalog", "rebuild", "--data-dir"])
         .arg(plane.directory.path())
         .args(more)
         .output()
         .expect("it runs")
+}
+
+/// The control database and the keys are lost; the artifacts are not.
+pub fn lose(plane: &Plane) {
+    for entry in fs::read_dir(plane.directory.path()).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            fs::remove_file(path).expect("lost");
+        }
+    }
+}
+
+/// A person enters the address and the account of a rebuilt datastore.
+pub async fn reconnect(plane: &Plane, datastore: Uuid, server: &dyn TestServer) {
+    let registration = server.registration();
+    let patch = DatastorePatch {
+        host: Some(registration.host),
+        port: registration.port,
+        username: registration.username,
+        password: registration.password,
+        service: registration.service,
+        ..DatastorePatch::default()
+    };
+    plane.client.datastore_patch(datastore, &patch).await.expect("it is saved");
+    let inspection = plane.client.datastore_test(datastore).await.expect("it is tested");
+    assert_eq!(inspection.status, DatastoreStatus::Online, "{:?}", inspection.findings);
 }
 
 /// Everything of a backup that a manifest tells.
@@ -52,12 +79,7 @@ async fn f24_a_lost_control_database_is_rebuilt_from_the_storage() {
 
     worker.kill();
     plane.stop();
-    for entry in fs::read_dir(plane.directory.path()).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_file() {
-            fs::remove_file(path).expect("lost, the keys too");
-        }
-    }
+    lose(&plane);
     let done = rebuild(&plane, &[]);
     let said = String::from_utf8_lossy(&done.stdout).into_owned();
     assert!(done.status.success() && said.contains("2 backups were taken in, 0 were known already."), "{done:?}");
@@ -76,18 +98,7 @@ async fn f24_a_lost_control_database_is_rebuilt_from_the_storage() {
     assert!(rebuilt.findings.iter().any(|finding| finding.code == "catalog_rebuilt"), "{:?}", rebuilt.findings);
 
     // With its address and account it is as before.
-    let registration = server.registration();
-    let patch = DatastorePatch {
-        host: Some(registration.host),
-        port: registration.port,
-        username: registration.username,
-        password: registration.password,
-        service: registration.service,
-        ..DatastorePatch::default()
-    };
-    plane.client.datastore_patch(datastore.id, &patch).await.expect("it is saved");
-    let inspection = plane.client.datastore_test(datastore.id).await.expect("it is tested");
-    assert_eq!(inspection.status, DatastoreStatus::Online, "{:?}", inspection.findings);
+    reconnect(&plane, datastore.id, &server).await;
     server.write(2000, 50);
     assert_ne!(server.fingerprint(), then);
     plane.restore(increment.id, &datastore.name).await;

@@ -12,6 +12,7 @@ mod command_line;
 mod core_dumps;
 mod damage;
 mod disk_full;
+mod dumps;
 mod encrypted;
 mod keys;
 mod kill_sweep;

@@ -17,6 +17,7 @@ use domain::{
 use testkit::{MariaDb, Mysql, Postgres};
 use uuid::Uuid;
 
+use crate::catalog::{lose, rebuild, reconnect};
 use crate::damage::leftovers;
 use crate::plane::{Plane, files_below};
 use crate::servers::{self, TestServer};
@@ -410,7 +411,7 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
     let into = |name: &str, directory: &Path, port, service| RestoreCreate {
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: name.to_owned(),
-            data_directory: directory.to_string_lossy().into_owned(),
+            data_directory: Some(directory.to_string_lossy().into_owned()),
             service,
             host: None,
             port: Some(port),
@@ -470,4 +471,43 @@ fn empty(directory: &Path) {
             false => fs::remove_file(&path).expect("removed"),
         }
     }
+}
+
+/// The machine with the control database is lost, and the server's data with it.
+async fn archived_log_comes_back(server: &dyn Logged) {
+    let (mut plane, mut worker) = Plane::with_worker_for(server);
+    let (datastore, backup) = archived(&plane, server).await;
+    // MariaDB's log knows whole seconds: what was committed in the one of the backup's end makes no window.
+    quiet_instant().await;
+    server.write(1000, 300);
+    server.rotate();
+    server.write(2000, 300);
+    let then = server.fingerprint();
+    archived_until(&plane, datastore.id, Utc::now()).await;
+
+    worker.kill();
+    plane.stop();
+    lose(&plane);
+    let done = rebuild(&plane, &[]);
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success() && said.contains("segments of archived log were taken in"), "{done:?}");
+    plane.start_again(&[]);
+    let _worker = plane.worker();
+    reconnect(&plane, datastore.id, server).await;
+    server.write(5000, 50);
+    let window = window(&plane, datastore.id).await;
+    assert!(!window.windows.is_empty(), "{window:#?}");
+    let latest = RestoreCreate { confirm: Some(datastore.name.clone()), ..order(server, Some("latest"), None) };
+    restored(&plane, backup.id, &latest).await;
+    assert_eq!(server.fingerprint(), then, "all of the archived log was replayed, that of the open segment too");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_archived_log_of_postgresql_comes_back_from_the_storage() {
+    archived_log_comes_back(&servers::postgres()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f24_archived_log_of_mariadb_comes_back_from_the_storage() {
+    archived_log_comes_back(&servers::mariadb()).await;
 }

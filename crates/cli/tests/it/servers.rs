@@ -38,6 +38,7 @@ pub trait TestServer: Send + Sync {
             username: Some(BACKUP_USER.to_owned()),
             password: Some(Secret::new(BACKUP_PASSWORD)),
             data_directory: None,
+            shared_directory: None,
             service: Some(self.service()),
             worker: None,
             storage_id: None,

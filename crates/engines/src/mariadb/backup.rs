@@ -166,6 +166,7 @@ impl Running {
         BackupFacts {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
+            log_ranges: Vec::new(),
             log_start: self.log_start(position.as_ref()),
             log_position: position.map(|position| position.to_string()),
             command_line,

@@ -243,6 +243,7 @@ impl Running {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
             log_position: self.position.as_ref().map(LogPosition::to_string),
+            log_ranges: Vec::new(),
             log_start: self.log_start(),
             command_line: login.into_iter().chain([statement]).collect(),
             completion_mark: self.clone.mark.clone(),

@@ -256,6 +256,7 @@ impl RunningBackup for BaseBackup {
             engine_version: self.before.short_version(),
             server_identity: Some(self.before.system_identifier.clone()),
             log_position: Some(format!("{start} … {end}, timeline {timeline}")),
+            log_ranges: Vec::new(),
             log_start: lsn::parse(end)
                 .map(|position| LogStart { stream: format!("{}-{timeline}", self.before.system_identifier), position }),
             command_line: std::iter::once(TOOL)

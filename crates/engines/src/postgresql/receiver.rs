@@ -204,7 +204,7 @@ impl Receiver {
         let arrived = newest.start(size) + seen.bytes;
         let mut of_timeline = self.files.keys().filter(|segment| segment.timeline == newest.timeline);
         let oldest = of_timeline.next().map_or(0, |segment| segment.start(size));
-        let start = self.searched.max(oldest);
+        let start = self.behind_padding(newest.timeline, self.searched.max(oldest), size)?;
         if arrived <= start {
             return Ok(());
         }
@@ -238,6 +238,17 @@ impl Receiver {
             }
         }
         Ok(())
+    }
+
+    /// Where a search from `start` begins: a segment that the server ended early (`pg_switch_wal`, `archive_timeout`, a backup) is
+    /// zeros from its last record on, which `pg_waldump` takes for the end of all log.
+    fn behind_padding(&self, timeline: u32, start: u64, size: u64) -> Result<u64, EngineError> {
+        let holds_start = |segment: SegmentName| (segment.start(size)..segment.start(size) + size).contains(&start);
+        let closed = self.files.iter().filter(|(segment, seen)| segment.timeline == timeline && seen.closed);
+        let Some((&segment, _)) = { closed }.find(|(segment, _)| holds_start(**segment)) else { return Ok(start) };
+        let path = self.view.join(segment.to_string());
+        let content = length_without_zeros(&path).map_err(EngineError::file("reading the received log", &path))?;
+        Ok(if start < segment.start(size) + content { start } else { segment.start(size) + size })
     }
 
     /// Links the segments of the newest timeline under their own names.

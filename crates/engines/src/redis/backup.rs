@@ -214,6 +214,7 @@ impl Running {
             engine_version: self.before.version().to_owned(),
             server_identity: None,
             log_position: None,
+            log_ranges: Vec::new(),
             log_start: None,
             command_line,
             completion_mark,

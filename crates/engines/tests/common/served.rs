@@ -29,6 +29,7 @@ pub fn access(engine: Engine, port: u16, username: &str, password: Option<&str>)
         service: Service::None,
         server_identity: None,
         log_branch: "origin".into(),
+        shared_directory: None,
     }
 }
 
@@ -117,6 +118,8 @@ fn manifest(access: &DatastoreAccess, method: Method, dumped: &Dumped) -> Manife
         restore_commands: facts.restore_commands.clone(),
         engine_facts: facts.engine_facts.clone(),
         continuation: None,
+        log_ranges: Vec::new(),
+        parent_sha256: None,
         unknown: BTreeMap::new(),
     }
 }

@@ -106,6 +106,22 @@ async fn the_log_arrives_as_it_is_written_and_tells_when() {
 }
 
 #[tokio::test]
+async fn commits_behind_a_segment_that_was_ended_early_are_found() {
+    let (server, datastore) = server_with_writes().await;
+    let mut archive = Archive::new();
+    let mut receiver = archive.receiver(&datastore).await.unwrap();
+    for number in 0..4 {
+        // The look between finds a segment of which most is zeros, and nothing behind it.
+        server.sql("select pg_switch_wal()").unwrap();
+        archive.catch_up(receiver.as_mut()).await;
+        let at = write(&server, number);
+        archive.catch_up(receiver.as_mut()).await;
+        let newest = archive.segments.values().next_back().unwrap();
+        assert_eq!((newest.first_commit_at, newest.last_commit_at), (Some(at), Some(at)), "{number}: {newest:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_server_without_commits_is_known_to_be_complete() {
     let (server, datastore) = server_with_writes().await;
     let mut archive = Archive::new();

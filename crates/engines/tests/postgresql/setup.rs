@@ -30,6 +30,7 @@ pub fn access(server: &Postgres) -> DatastoreAccess {
         username: Some(server.backup_user.clone()),
         password: Some(Secret::new(server.backup_password.clone())),
         data_directory: None,
+        shared_directory: None,
         service: Service::Command {
             start: server.start_command(),
             stop: server.stop_command(),
@@ -139,6 +140,7 @@ pub fn manifest(facts: &BackupFacts) -> Manifest {
         engine_version: facts.engine_version.clone(),
         server_identity: facts.server_identity.clone(),
         log_point: None,
+        log_ranges: Vec::new(),
         method: Method::PgBasebackup,
         backup_type: BackupType::Full,
         parent_id: None,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::{
-    Capabilities, DatastoreStatus, EventKind, Finding, FindingSeverity, JobKind, JobStatus, Manifest, Service,
-    StoredManifest, Trigger, VerificationStatus,
+    Capabilities, DatastoreStatus, EventKind, Finding, FindingSeverity, JobKind, JobStatus, LogSegment, Manifest,
+    Service, StoredManifest, Trigger, VerificationStatus,
 };
 use uuid::Uuid;
 
@@ -16,7 +16,8 @@ use crate::columns::{micros, new_id, size, to_json, uuid};
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::create::{NewJob, row_of};
 use crate::jobs::row::JobRow;
-use crate::schema::{backups, datastores, jobs};
+use crate::logs::segment;
+use crate::schema::{backups, datastores, jobs, log_segments};
 use crate::storages;
 use crate::transaction::Transaction;
 use crate::{Store, StoreError};
@@ -33,6 +34,8 @@ pub struct Adoption {
     pub backups: u64,
     /// How many were known already.
     pub known: u64,
+    /// How many segments of archived log were not known.
+    pub log_segments: u64,
     /// Increments whose parent is neither known nor in the storage, or not what it was when they were built on it: they can't
     /// be restored.
     pub without_parent: Vec<Uuid>,
@@ -41,7 +44,8 @@ pub struct Adoption {
 }
 
 impl Store {
-    /// Adds the backups of these manifests, found in a storage, and the datastores that they are of, unless they are known.
+    /// Adds the backups of these manifests, found in a storage, the datastores that they are of, and the segments of those
+    /// datastores' logs, by the datastore's id, unless they are known.
     /// Nothing that is known is changed, so doing it again does no harm. A number that another backup has meanwhile is not
     /// given twice: the backup gets a new one.
     ///
@@ -51,6 +55,7 @@ impl Store {
         &self,
         storage_id: Uuid,
         manifests: &[StoredManifest],
+        logs: &[(Uuid, Vec<LogSegment>)],
         now: DateTime<Utc>,
     ) -> Result<Adoption, StoreError> {
         let mut in_order: Vec<&StoredManifest> = manifests.iter().collect();
@@ -83,9 +88,34 @@ impl Store {
                     }
                 }
             }
+            for (datastore, segments) in logs {
+                adopt_log(transaction, *datastore, segments, storage_id, &mut adoption)?;
+            }
             Ok(adoption)
         })
     }
+}
+
+/// Adds segments of a known datastore's log. Its server writes another branch from now on, whatever it did since.
+fn adopt_log(
+    transaction: &mut Transaction<'_>,
+    datastore: Uuid,
+    segments: &[LogSegment],
+    storage_id: Uuid,
+    adoption: &mut Adoption,
+) -> Result<(), StoreError> {
+    let (id, storage) = (datastore.to_string(), storage_id.to_string());
+    if datastores::table.find(&id).count().get_result::<i64>(transaction.connection)? == 0 {
+        return Ok(());
+    }
+    for of in segments {
+        let known = log_segments::table.find((&id, &of.incarnation, &of.name));
+        if known.count().get_result::<i64>(transaction.connection)? == 0 {
+            segment::save(transaction, &id, &storage, of)?;
+            adoption.log_segments += 1;
+        }
+    }
+    Ok(())
 }
 
 /// The digests of known backups' manifests by the backup's id; none where it is not known.
@@ -169,6 +199,7 @@ fn adopt_datastore(
         log_branch: new_id(transaction.now).simple().to_string(),
         project_id: None,
         restore_guard: false,
+        shared_directory: None,
     };
     diesel::insert_into(datastores::table).values(&row).execute(transaction.connection)?;
     transaction.changed(EventKind::Datastore, id, Some(id));
@@ -221,6 +252,7 @@ fn adopt_backup(
         engine_version: Some(manifest.engine_version.clone()),
         log_position: manifest.log_position.clone(),
         log_point: manifest.log_point.as_ref().map(|point| to_json("backups.log_point", point)).transpose()?,
+        log_ranges: to_json("backups.log_ranges", &manifest.log_ranges)?,
         server_identity: manifest.server_identity.clone(),
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),

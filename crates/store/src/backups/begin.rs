@@ -144,6 +144,7 @@ pub fn insert_backup(
         engine_version: None,
         log_position: None,
         log_point: None,
+        log_ranges: "[]".to_owned(),
         server_identity: None,
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),

@@ -41,6 +41,7 @@ pub struct BackupRow {
     pub held: Option<String>,
     pub log_point: Option<String>,
     pub manifest_sha256: Option<String>,
+    pub log_ranges: String,
 }
 
 pub fn find(connection: &mut AnyConnection, id: &str) -> Result<BackupRow, StoreError> {

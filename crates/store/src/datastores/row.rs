@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::assignment::DatastoreAccess;
-use domain::{Datastore, DatastoreOverview, DatastoreStatus, EventKind};
+use domain::{Datastore, DatastoreOverview, DatastoreStatus, EventKind, SharedDirectory};
 
 use crate::StoreError;
 use crate::columns::{from_json, optional_uuid, time, uuid, word};
@@ -42,6 +42,7 @@ pub struct DatastoreRow {
     pub log_branch: String,
     pub project_id: Option<String>,
     pub restore_guard: bool,
+    pub shared_directory: Option<String>,
 }
 
 /// Where a datastore's password is sealed.
@@ -82,6 +83,11 @@ impl DatastoreRow {
             .map_err(|_| StoreError::UnreadableColumn { column: "datastores.port", value: self.port.to_string() })
     }
 
+    fn shared_directory(&self) -> Result<Option<SharedDirectory>, StoreError> {
+        let column = "datastores.shared_directory";
+        self.shared_directory.as_deref().map(|directory| from_json(column, directory)).transpose()
+    }
+
     /// The datastore as people see it.
     pub fn into_datastore(self, connection: &mut AnyConnection, now: DateTime<Utc>) -> Result<Datastore, StoreError> {
         let overview = overviews(connection, std::slice::from_ref(&self.id), now)?.remove(&self.id);
@@ -94,6 +100,7 @@ impl DatastoreRow {
             engine: word("datastores.engine", &self.engine)?,
             port: self.port()?,
             has_password: self.password_sealed.is_some(),
+            shared_directory: self.shared_directory()?,
             service: from_json("datastores.service", &self.service)?,
             storage_id: uuid("datastores.storage_id", &self.storage_id)?,
             project_id: optional_uuid("datastores.project_id", self.project_id.as_deref())?,
@@ -123,6 +130,7 @@ impl DatastoreRow {
             engine: word("datastores.engine", &self.engine)?,
             port: self.port()?,
             password: key.open_secret(&password_place(&self.id), self.password_sealed.as_deref())?,
+            shared_directory: self.shared_directory()?,
             service: from_json("datastores.service", &self.service)?,
             name: self.name,
             host: self.host,

@@ -178,6 +178,7 @@ impl Store {
             username: draft.username.clone(),
             password: draft.password.clone(),
             data_directory: draft.data_directory.clone(),
+            shared_directory: draft.shared_directory.clone(),
             service: draft.service.clone().unwrap_or(Service::None),
             server_identity: None,
             log_branch: FIRST_BRANCH.to_owned(),

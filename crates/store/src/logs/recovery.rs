@@ -261,7 +261,7 @@ pub fn replay(
         needed.iter().map(|segment| (segment.incarnation.clone(), segment.name.clone())).collect();
     let rows = segment_rows(transaction.connection, &datastore.id)?;
     let rows = rows.into_iter().filter(|row| names.contains(&(row.incarnation.clone(), row.name.clone()))).collect();
-    Ok(ReplayTask { stop, logs: stored(transaction, rows)? })
+    Ok(ReplayTask { stop, logs: stored(transaction, rows)?, backups: Vec::new() })
 }
 
 /// The segments that reach into the span of a scan, oldest first: of the branch that is the server's now.

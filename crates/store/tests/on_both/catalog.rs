@@ -32,6 +32,7 @@ fn manifest(datastore: u128, number: i64, parent: Option<&StoredManifest>) -> St
         ended_at: after(number * 100 + 31),
         log_position: Some("binlog.1:4".into()),
         log_point: None,
+        log_ranges: Vec::new(),
         command_line: Vec::new(),
         completion_mark: "completed OK!".into(),
         streams: Vec::new(),
@@ -51,7 +52,7 @@ on_both! {
         let storage = fixture.storage();
         let full = manifest(1, 7, None);
         let increment = manifest(1, 9, Some(&full));
-        let found = fixture.store.catalog_adopt(storage.id, &[increment.clone(), full.clone()], now()).unwrap();
+        let found = fixture.store.catalog_adopt(storage.id, &[increment.clone(), full.clone()], &[], now()).unwrap();
         assert_eq!((found.datastores.as_slice(), found.backups, found.known), (["shop".to_owned()].as_slice(), 2, 0));
         let datastore = fixture.store.datastore_get(full.manifest.datastore_id, now()).unwrap();
         assert_eq!((datastore.status, datastore.created_at), (DatastoreStatus::Unknown, full.manifest.created_at));
@@ -63,7 +64,7 @@ on_both! {
         assert_eq!(listed.total, 2);
         assert_eq!(fixture.backup(full.manifest.datastore_id).number, 10, "numbers go on");
 
-        let again = fixture.store.catalog_adopt(storage.id, &[full, increment], after(5)).unwrap();
+        let again = fixture.store.catalog_adopt(storage.id, &[full, increment], &[], after(5)).unwrap();
         assert_eq!((again.datastores.len(), again.backups, again.known), (0, 0, 2));
     }
 
@@ -71,7 +72,7 @@ on_both! {
         let other = fixture.datastore("shop");
         let taken = fixture.completed_backup(other.id, 5);
         let found = manifest(2, taken.number, None);
-        let adoption = fixture.store.catalog_adopt(fixture.storage().id, std::slice::from_ref(&found), now()).unwrap();
+        let adoption = fixture.store.catalog_adopt(fixture.storage().id, std::slice::from_ref(&found), &[], now()).unwrap();
         assert_eq!(adoption.datastores, ["shop 00000000".to_owned()]);
         let backup = fixture.store.backup_get(found.manifest.backup_id).unwrap();
         assert_eq!(backup.number, taken.number + 1);
@@ -82,23 +83,23 @@ on_both! {
         let orphan = manifest(1, 2, Some(&full));
         let next = manifest(1, 3, Some(&orphan));
         let storage = fixture.storage();
-        let adoption = fixture.store.catalog_adopt(storage.id, &[orphan.clone(), next.clone()], now()).unwrap();
+        let adoption = fixture.store.catalog_adopt(storage.id, &[orphan.clone(), next.clone()], &[], now()).unwrap();
         assert_eq!((adoption.backups, adoption.without_parent), (0, vec![orphan.manifest.backup_id, next.manifest.backup_id]));
-        assert!(fixture.store.catalog_adopt(Uuid::nil(), &[full], now()).is_err(), "no such storage");
+        assert!(fixture.store.catalog_adopt(Uuid::nil(), &[full], &[], now()).is_err(), "no such storage");
     }
 
     fn f90_a_manifest_that_was_changed_is_told_of(fixture) {
         let storage = fixture.storage();
         let full = manifest(1, 1, None);
         let increment = manifest(1, 2, Some(&full));
-        fixture.store.catalog_adopt(storage.id, std::slice::from_ref(&full), now()).unwrap();
+        fixture.store.catalog_adopt(storage.id, std::slice::from_ref(&full), &[], now()).unwrap();
         let known = fixture.store.backup_get(full.manifest.backup_id).unwrap();
         assert_eq!(known.manifest_sha256.as_ref(), Some(&full.sha256));
 
         let changed = StoredManifest { sha256: "c".repeat(64), ..full.clone() };
         let built_on_it = manifest(1, 3, Some(&changed));
         let found = [changed, increment.clone(), built_on_it.clone()];
-        let adoption = fixture.store.catalog_adopt(storage.id, &found, now()).unwrap();
+        let adoption = fixture.store.catalog_adopt(storage.id, &found, &[], now()).unwrap();
         assert_eq!((adoption.known, adoption.changed), (1, vec![full.manifest.backup_id]));
         assert_eq!((adoption.backups, adoption.without_parent), (1, vec![built_on_it.manifest.backup_id]));
     }

@@ -67,6 +67,7 @@ pub fn summary(size_bytes: u64) -> BackupSummary {
         log_position: Some("0/2000028".into()),
         server_identity: Some("7300000000000000001".into()),
         log_point: None,
+        log_ranges: Vec::new(),
         encrypted: false,
         manifest_sha256: "5e".repeat(32),
     }
@@ -120,6 +121,7 @@ impl Fixture {
             username: Some("backup".into()),
             password: Some(Secret::new("canary-password")),
             data_directory: None,
+            shared_directory: None,
             service: None,
             worker: None,
             storage_id: None,

@@ -1,9 +1,11 @@
 //! Pieces of log: few, never written over, and checked as a backup's objects are.
 
 use domain::LogSegment;
+use domain::log_archive::log_folder;
 use domain::manifest::ObjectRecord;
 use proptest::prelude::*;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::Local;
 use crate::{PIECE_BYTES_MAX, Vault, VaultError, piece_key, pieces_to_replace};
@@ -70,7 +72,7 @@ async fn pieces_in_order_are_the_segment() {
         for (key, bytes) in [("a.1.zst", &b"first, "[..]), ("a.2.zst", b"second")] {
             objects.push(vault.store_log_piece(FOLDER, key, bytes.to_vec(), 3).await.unwrap());
         }
-        let mut whole = segment(objects);
+        let mut whole = LogSegment { closed: true, ..segment(objects) };
         assert_eq!(read(&vault, &whole).await.unwrap(), b"first, second");
         assert_eq!(vault.check_log(FOLDER, &whole).await.unwrap(), []);
         vault.write_log_manifest(FOLDER, &whole).await.unwrap();
@@ -87,6 +89,35 @@ async fn pieces_in_order_are_the_segment() {
         assert!(vault.delete_log(FOLDER, &whole).await.unwrap().failed.is_empty());
         assert!(vault.log_keys(FOLDER).await.unwrap().is_empty());
     }
+}
+
+#[tokio::test]
+async fn f24_segments_are_found_again_as_they_were_last() {
+    let vault = Vault::in_memory();
+    let datastore = Uuid::from_u128(7);
+    let folder = log_folder(datastore, "line.origin");
+    let piece = async |key: &str| vault.store_log_piece(&folder, key, b"piece".to_vec(), 3).await.unwrap();
+    let named = |name: &str, objects| LogSegment { name: name.into(), ..segment(objects) };
+    let closed = LogSegment { closed: true, ..named("bin.000001", vec![piece("bin.000001.zst").await]) };
+    let earlier = named("bin.000002", vec![piece("bin.000002.1.zst").await]);
+    let mut later = earlier.clone();
+    later.objects.push(piece("bin.000002.2.zst").await);
+    let gone = ObjectRecord { key: "gone".into(), ..later.objects[1].clone() };
+    let mut unfinished = later.clone();
+    unfinished.objects.push(gone.clone());
+    let lost = named("bin.000003", vec![gone]);
+    for known in [&named("bin.000001", closed.objects.clone()), &closed, &earlier, &later, &unfinished, &lost] {
+        vault.write_log_manifest(&folder, known).await.unwrap();
+    }
+    let forged = LogSegment { incarnation: "other.origin".into(), ..closed.clone() };
+    vault.write_log_manifest(&log_folder(datastore, "forged.origin"), &forged).await.unwrap();
+    let (found, problems) = vault.list_log_segments(datastore).await.unwrap();
+    assert_eq!(found, [closed, later]);
+    let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert!(problems.iter().any(|problem| problem.contains("bin.000003")), "{problems:?}");
+    assert!(problems.iter().any(|problem| problem.contains("another segment")), "{problems:?}");
+    assert_eq!(problems.len(), 2);
+    assert_eq!(vault.list_log_segments(Uuid::nil()).await.unwrap().0, []);
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use domain::{ErrorCode, JobError, LogLevel, LogSegment};
 use engines::{LogFile, LogReceiver, LogRequest};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use vault::Vault;
+use vault::{Vault, log_manifest_key};
 
 use super::growth::store_growth;
 use crate::context::{JobFailure, driver_of};
@@ -149,16 +149,12 @@ impl Archiver {
             else {
                 continue;
             };
-            if grown.segment.closed {
-                vault.write_log_manifest(&folder, &grown.segment).await?;
-            }
             report.segments.push(grown.segment);
             replaced.push((folder, grown.replaced));
         }
         self.report(report.clone()).await?;
-        // Only now does nobody need the smaller pieces.
-        for (folder, pieces) in replaced {
-            vault.delete_log_keys(&folder, pieces.into_iter().map(|piece| piece.key).collect()).await?;
+        for (folder, keys) in replaced {
+            vault.delete_log_keys(&folder, keys).await?;
         }
         for segment in report.segments {
             if segment.closed {
@@ -208,7 +204,7 @@ impl Archiver {
         let folder = log_folder(self.assignment.datastore.id, &incarnation);
         let mut keys = vault.log_keys(&folder).await?;
         for segment in known.values().filter(|segment| segment.incarnation == incarnation) {
-            keys.remove(&format!("{}.json", segment.name));
+            keys.remove(&log_manifest_key(segment));
             for object in &segment.objects {
                 keys.remove(&object.key);
             }

@@ -4,21 +4,21 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use domain::log_archive::LogSegment;
-use domain::manifest::ObjectRecord;
 use domain::{ErrorCode, JobError};
 use engines::LogFile;
-use vault::{PIECE_BYTES_MAX, Vault, piece_key, pieces_to_replace};
+use vault::{PIECE_BYTES_MAX, Vault, log_manifest_key, piece_key, pieces_to_replace};
 
 use crate::context::JobFailure;
 
 /// A segment after its growth was stored.
 pub struct Grown {
     pub segment: LogSegment,
-    /// Pieces that larger ones have taken in.
-    pub replaced: Vec<ObjectRecord>,
+    /// The keys of what nobody needs once the segment's new state is known: pieces that larger ones have taken in, and what was
+    /// known of the old state.
+    pub replaced: Vec<String>,
 }
 
-/// Stores what of a file is not archived yet; none when nothing of it is new.
+/// Stores what of a file is not archived yet, and what is known of the segment then; none when nothing of it is new.
 ///
 /// # Errors
 /// `log_conflict` when what was archived is not what the file holds; what the storage says.
@@ -52,20 +52,21 @@ pub async fn store_growth(
         from = to;
     }
     replaced.retain(|old| pieces.iter().all(|piece| piece.key != old.key));
-    Ok(Some(Grown {
-        segment: LogSegment {
-            incarnation: incarnation.to_owned(),
-            name: file.name.clone(),
-            start: file.start,
-            end: file.end,
-            closed: file.closed,
-            first_commit_at: before.and_then(|segment| segment.first_commit_at).or(file.first_commit_at),
-            last_commit_at: file.last_commit_at.or(before.and_then(|segment| segment.last_commit_at)),
-            gap_before: before.map_or_else(|| file.gap_before.clone(), |segment| segment.gap_before.clone()),
-            objects: pieces,
-        },
-        replaced,
-    }))
+    let segment = LogSegment {
+        incarnation: incarnation.to_owned(),
+        name: file.name.clone(),
+        start: file.start,
+        end: file.end,
+        closed: file.closed,
+        first_commit_at: before.and_then(|segment| segment.first_commit_at).or(file.first_commit_at),
+        last_commit_at: file.last_commit_at.or(before.and_then(|segment| segment.last_commit_at)),
+        gap_before: before.map_or_else(|| file.gap_before.clone(), |segment| segment.gap_before.clone()),
+        objects: pieces,
+    };
+    vault.write_log_manifest(folder, &segment).await?;
+    let mut replaced: Vec<String> = replaced.into_iter().map(|piece| piece.key).collect();
+    replaced.extend(before.map(log_manifest_key).filter(|key| *key != log_manifest_key(&segment)));
+    Ok(Some(Grown { segment, replaced }))
 }
 
 fn read(path: &Path, from: u64, to: u64) -> std::io::Result<Vec<u8>> {

@@ -193,6 +193,7 @@ fn access_of(journal: &Journal) -> DatastoreAccess {
         username: None,
         password: None,
         data_directory: Some(record.layout.data_directory.to_string_lossy().into_owned()),
+        shared_directory: None,
         service: record.service.clone(),
         server_identity: None,
         log_branch: domain::log_archive::FIRST_BRANCH.to_owned(),

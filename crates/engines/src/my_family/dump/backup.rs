@@ -210,15 +210,16 @@ impl RunningBackup for Dump {
                 ("accounts".to_owned(), self.has_accounts.to_string()),
             ]),
             continuation: None,
+            log_ranges: Vec::new(),
         })
     }
 }
 
-/// How a person restores it: it drops the databases that it then makes.
+/// How a person restores it: it drops the databases that it then makes. Of accounts that are there, and of grants that only
+/// another may make, the client says so and goes on.
 fn restore_commands(client: &str, names: &[&str]) -> Vec<String> {
-    // Sandbox mode is a word that other clients don't know.
     let load = |stream: &str| format!("zstd -dc {stream}.*.{EXTENSION}.zst | {client} --binary-mode");
-    let mut commands = vec![load(ACCOUNTS_STREAM)];
+    let mut commands = vec![format!("{} --force || true", load(ACCOUNTS_STREAM))];
     if !names.is_empty() {
         commands.push(load(crate::driver::BASE_STREAM));
         let names = names.iter().map(|name| shell_word(name)).collect::<Vec<_>>().join(" ");

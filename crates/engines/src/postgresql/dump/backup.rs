@@ -204,6 +204,7 @@ impl RunningBackup for Dump {
             restore_commands: restore_commands(&self.databases),
             engine_facts,
             continuation: None,
+            log_ranges: Vec::new(),
         })
     }
 }

@@ -3,16 +3,16 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use domain::assignment::{DatastoreAccess, TaskResult};
+use domain::assignment::{BackupReference, DatastoreAccess, TaskResult};
 use domain::restore_plan::{DatabaseChanges, RestoreFacts, plan_restore};
-use domain::{DatastoreStatus, ErrorCode, Inspection, Obstacle, RestorePlan};
+use domain::{Backup, DatastoreStatus, ErrorCode, Inspection, Obstacle, RestorePlan, StorageAccess};
 use engines::{ServedPlace, ServedPlan, ServedRequest, ServedRestore};
 use uuid::Uuid;
 use vault::Vault;
 
 use super::source::VaultSource;
-use crate::chain::Link;
-use crate::context::{JobContext, JobFailure, driver_of};
+use crate::chain::{Link, read_listed};
+use crate::context::{JobContext, JobFailure, describe, driver_of};
 use crate::restore::Source;
 use crate::restore::plan::{facts_without_manifest, first_obstacle, look_at_objects, open_chain, other_server};
 
@@ -68,7 +68,12 @@ pub async fn check(
     }
     found.extend(other_server(datastore, &inspection));
     found.extend(unreachable(&inspection));
-    let Some((vault, chain)) = open_chain(storage, backup, &mut found).await else {
+    let listed = replay.as_ref().map(|replay| replay.backups.as_slice()).unwrap_or_default();
+    let opened = match listed {
+        [] => open_chain(storage, backup, &mut found).await,
+        listed => open_listed(storage, backup, listed, &mut found).await,
+    };
+    let Some((vault, chain)) = opened else {
         let plan = RestorePlan {
             databases: Some(DatabaseChanges::default()),
             ..facts_without_manifest(backup, datastore, found)
@@ -124,6 +129,20 @@ pub async fn check(
         found,
     });
     Ok(Checked { plan, ready: Some(Ready { vault, chain }) })
+}
+
+/// The backups that the catalog chose, where the log is in backups.
+async fn open_listed(
+    storage: &StorageAccess,
+    backup: &Backup,
+    listed: &[BackupReference],
+    found: &mut Vec<Obstacle>,
+) -> Option<(Vault, Vec<Link>)> {
+    let opened = match Vault::open(storage) {
+        Ok(vault) => read_listed(&vault, backup.datastore_id, listed).await.map(|chain| (vault, chain)),
+        Err(error) => Err(error),
+    };
+    opened.map_err(|error| found.push(Obstacle::new(error.code(), describe(&error)))).ok()
 }
 
 /// Data that goes through a server needs one that lets the worker in.
