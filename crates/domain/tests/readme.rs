@@ -28,7 +28,11 @@ fn point_in_time(offer: &Offer) -> String {
     if offer.method.kind() == BackupKind::Logical {
         return "no, a dump takes no log".to_owned();
     }
-    let any = if recovery::precision_seconds(offer.engine) < 1.0 { "any microsecond" } else { "any second" };
+    let any = match recovery::precision_seconds(offer.engine) {
+        seconds if seconds < 0.001 => "any microsecond",
+        seconds if seconds < 1.0 => "any hundredth of a second",
+        _ => "any second",
+    };
     let stops = [any, places(offer.engine)];
     stops.into_iter().filter(|stop| !stop.is_empty()).collect::<Vec<_>>().join(", ")
 }

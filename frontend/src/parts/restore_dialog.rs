@@ -153,7 +153,7 @@ pub fn RestoreDialog(
                 }
                 Err(error) => {
                     let error = Failure::from(error);
-                    target.refuse(&error.errors);
+                    target.refuse(&error);
                     let _ = failure.try_set(Some(error));
                     let _ = sending.try_set(false);
                     focus_first_problem();

@@ -1,6 +1,6 @@
 //! Where a restore puts the data: over the datastore that the backup is of, or into a new one.
 
-use domain::{Backup, Datastore, FieldError, Method, RestorePlan, RestoreTargetDraft, format};
+use domain::{Backup, Datastore, ErrorCode, FieldError, Method, RestorePlan, RestoreTargetDraft, format};
 use leptos::prelude::*;
 
 use super::field::{FieldErrors, TextField};
@@ -10,6 +10,7 @@ use super::segmented::Segmented;
 use super::service_fields::ServiceFields;
 use super::show::Show;
 use crate::state::connection_draft::ConnectionDraft;
+use crate::state::failure::Failure;
 
 const THIS: &str = "Into this datastore";
 const NEW: &str = "Into a new datastore";
@@ -56,13 +57,17 @@ impl TargetDraft {
         Ok(RestoreTargetDraft::NewDatastore(Box::new(new)))
     }
 
-    /// Shows what the service says against fields of the target.
-    pub fn refuse(self, errors: &[FieldError]) {
+    /// Shows at its field what the service says against the target.
+    pub fn refuse(self, failure: &Failure) {
         let of_field = |error: &FieldError| {
             let pointer = error.pointer.strip_prefix("/target")?;
             Some(FieldError::new(pointer, error.detail.clone()))
         };
-        let _ = self.errors.0.try_set(errors.iter().filter_map(of_field).collect());
+        let mut errors: Vec<FieldError> = failure.errors.iter().filter_map(of_field).collect();
+        if failure.code == Some(ErrorCode::NameTaken) {
+            errors.push(FieldError::new("/name", failure.detail.clone()));
+        }
+        let _ = self.errors.0.try_set(errors);
     }
 }
 
@@ -95,7 +100,7 @@ fn NewFields(draft: TargetDraft) -> impl IntoView {
     let about_address =
         if through_server { "Where an empty server runs." } else { "Where the server will be reached." };
     view! {
-        <fieldset class="fields new-target">
+        <fieldset class="fields target">
             <legend class="hidden-text">"The new datastore"</legend>
             <TextField label="Name" pointer="/name" value=connection.name errors class="half" placeholder=format!("{name}-copy") hint="What people will call it." />
             <TextField label="Worker" pointer="/worker" value=worker errors class="half" optional=true hint=about_worker />

@@ -206,6 +206,7 @@ impl Running {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),
             log_start: position.as_ref().and_then(|position| self.log_start(position)),
+            log_ranges: Vec::new(),
             log_position: position.map(|position| position.to_string()),
             command_line: [TOOL.program.to_owned()].into_iter().chain(address(&self.datastore)).chain(does).collect(),
             completion_mark,
