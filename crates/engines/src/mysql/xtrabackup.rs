@@ -240,6 +240,7 @@ mod tests {
             username: Some("bk".into()),
             password: Some(Secret::new("secret")),
             data_directory: None,
+            shared_directory: None,
             service: Service::None,
             server_identity: None,
             log_branch: "origin".into(),
