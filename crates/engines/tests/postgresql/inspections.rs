@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use domain::{BackupType, DatastoreStatus, ErrorCode, FindingSeverity, Inspection, Secret, Service};
+use domain::{BackupType, DatastoreStatus, ErrorCode, FindingSeverity, Inspection, Method, Secret, Service};
 use testkit::{MariaDb, Postgres, Redis, free_port, scratch_directory};
 
 use crate::setup::*;
