@@ -203,6 +203,7 @@ impl ConnectionDraft {
                 self.data_directory.get().trim().to_owned(),
                 datastore.data_directory.as_deref().unwrap_or_default(),
             ),
+            shared_directory: None,
             service: (service != datastore.service).then_some(service),
             worker: None,
             storage_id: None,

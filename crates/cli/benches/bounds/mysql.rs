@@ -60,6 +60,7 @@ impl Database for Mysql {
             username: Some(self.backup_user.clone()),
             password: Some(Secret::new(&self.backup_password)),
             data_directory: Some(self.data_directory.display().to_string()),
+            shared_directory: None,
             service: Some(Service::Command {
                 start: self.start_command(),
                 stop: self.stop_command(),
