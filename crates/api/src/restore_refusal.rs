@@ -105,14 +105,11 @@ pub(crate) fn check_stop(
     {
         return at(ErrorCode::PitrTimeInFuture, "The stop time is in the future.".to_owned());
     }
-    if facts.segments.is_empty() {
-        let reason = "No log of this datastore is archived; restore exactly the backup instead.";
+    if !facts.has_log() {
+        let reason = "No log of this datastore is stored; restore exactly the backup instead.";
         return at(ErrorCode::PitrNotSupported, reason.to_owned());
     }
-    match facts.logs_for(backup.id, stop, now) {
-        Ok(_) => Ok(()),
-        Err(refusal) => at(refusal.code, refusal.detail),
-    }
+    facts.check_stop(backup.id, stop, now).or_else(|refusal| at(refusal.code, refusal.detail))
 }
 
 /// Whether the data may go there. A server that is to be made has no version yet, and nothing of it is overwritten.

@@ -47,7 +47,7 @@ pub struct Backup {
     /// The small integer that people see and say.
     pub number: i64,
     pub datastore_id: Uuid,
-    /// The backup that this one is an increment on.
+    /// The backup that this one is built on; null for a full one.
     pub parent_id: Option<Uuid>,
     pub method: Method,
     #[serde(rename = "type")]
@@ -115,7 +115,7 @@ pub struct BackupCreate {
     /// The engine's default when left out.
     #[serde(default)]
     pub method: Option<Method>,
-    /// `full` when left out. An `incremental` one that there is nothing to build on becomes a full one.
+    /// `full` when left out. One of another type that there is nothing to build on becomes a full one.
     #[serde(default, rename = "type")]
     pub backup_type: Option<BackupType>,
 }

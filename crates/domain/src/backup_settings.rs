@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::Capabilities;
 use crate::problem::FieldError;
 use crate::retention::RetentionPolicy;
+use crate::{BackupType, Capabilities};
 
 /// zstd's levels; those above need windows that readers refuse.
 pub const COMPRESSION_LEVELS: std::ops::RangeInclusive<i32> = 1..=19;
@@ -50,12 +50,16 @@ impl BackupSettings {
         if !(1..=CHAIN_LENGTH_MAX).contains(&self.maximum_chain_length) {
             errors.push(FieldError::new("/maximum_chain_length", format!("must be 1 to {CHAIN_LENGTH_MAX}")));
         }
-        if self.log_archiving && !capabilities.point_in_time_recovery {
+        let has_log_backups = capabilities.makes(BackupType::Log);
+        if self.log_archiving && has_log_backups {
+            let detail = "is not for this engine: its log is kept by log backups; add a schedule for them";
+            errors.push(FieldError::new("/log_archiving", detail));
+        } else if self.log_archiving && !capabilities.point_in_time_recovery {
             let reason = capabilities.point_in_time_recovery_reason.as_deref();
             let reason = reason.unwrap_or("test the datastore's connection first");
             errors.push(FieldError::new("/log_archiving", format!("is not possible here: {reason}")));
         }
-        if self.retention.point_in_time_window_days.is_some() && !self.log_archiving {
+        if self.retention.point_in_time_window_days.is_some() && !self.log_archiving && !has_log_backups {
             let detail = "needs log archiving: without logs there are no moments between backups";
             errors.push(FieldError::new("/retention/point_in_time_window_days", detail));
         }

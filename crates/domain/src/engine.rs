@@ -228,6 +228,18 @@ named_enum! {
     }
 }
 
+impl BackupType {
+    /// The word for one of them within a sentence.
+    pub const fn as_one(self) -> &'static str {
+        match self {
+            Self::Full => "a full one",
+            Self::Incremental => "an increment",
+            Self::Differential => "a differential one",
+            Self::Log => "a log backup",
+        }
+    }
+}
+
 named_enum! {
     /// Whether a method copies files or writes statements.
     BackupKind {

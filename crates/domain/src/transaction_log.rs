@@ -64,7 +64,7 @@ const fn yes() -> bool {
 }
 
 /// A completed backup of a datastore whose log is in backups, with what it holds. Those that are being deleted or were found
-/// damaged, and what is built on them, are left out by the caller.
+/// damaged are left out by the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogBackup {
     pub id: Uuid,
@@ -99,6 +99,21 @@ pub fn backups_for<'a>(
     now: DateTime<Utc>,
 ) -> Result<Vec<&'a LogBackup>, StopRefusal> {
     stop::backups_for(backup, stop, backups, now)
+}
+
+/// The moments that can be restored without any log: the ends of full and differential backups.
+pub fn own_ends(backups: &[LogBackup]) -> impl Iterator<Item = DateTime<Utc>> {
+    run::Base::all(backups).map(|base| base.from())
+}
+
+/// Up to when everything is known after a log backup that goes on from another backup; null where it does not.
+pub fn is_continued_by(backup: &LogBackup, log: &LogBackup) -> Option<DateTime<Utc>> {
+    use place::{Advance, Position};
+    let position = Position::after(backup);
+    match position.advance(log) {
+        Advance::To(_) | Advance::Idle => position.covered_until(log),
+        Advance::Passed | Advance::Broken(_) => None,
+    }
 }
 
 /// Why the next backup of a type has to be a full one, as the end of a sentence; null when it can be built on `backups`, the

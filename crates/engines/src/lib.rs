@@ -9,6 +9,7 @@ mod error;
 mod feed;
 mod logs;
 mod mariadb;
+mod mssql;
 mod my_family;
 mod mysql;
 
@@ -45,6 +46,6 @@ pub fn driver_for(engine: Engine) -> Option<&'static dyn Driver> {
         Engine::Redis => Some(&redis::REDIS),
         Engine::Valkey => Some(&redis::VALKEY),
         Engine::Mysql => Some(&mysql::Mysql),
-        Engine::Mssql => None,
+        Engine::Mssql => Some(&mssql::Mssql),
     }
 }

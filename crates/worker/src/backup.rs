@@ -50,7 +50,7 @@ pub async fn make_backup(
     let parent = chain::usable_parent(context, &vault, task, datastore, &writer, place).await?;
     let mut made = stream_into(context, task, datastore, parent, place, &mut writer).await;
     if let Err(Unmade::ParentUnusable(reason)) = &made {
-        chain::log_fallback(context, reason);
+        chain::log_fallback(context, task.backup_type, reason);
         std::mem::replace(&mut writer, begin()).abort().await;
         made = stream_into(context, task, datastore, None, place, &mut writer).await;
     }
@@ -127,10 +127,7 @@ async fn stream_into(
     let driver = driver_of(datastore.engine)?;
     let started_at = Utc::now();
     let built_on = parent.as_ref().map(|usable| (usable.parent.manifest.backup_id, usable.sha256.clone()));
-    let backup_type = match (task.backup_type, &built_on) {
-        (BackupType::Incremental, None) => BackupType::Full,
-        (asked, _) => asked,
-    };
+    let backup_type = if built_on.is_some() { task.backup_type } else { BackupType::Full };
     let mut running = driver
         .backup(BackupRequest {
             datastore: datastore.clone(),

@@ -114,20 +114,21 @@ pub async fn usable_parent(
     let known = (parent_id, task.parent_sha256.clone());
     match fetch_parent(context, vault, datastore.id, known, writer, work_directory).await {
         Ok(usable) => {
-            context.log.info(format!("An increment on backup {}", usable.parent.manifest.number));
+            let (kind, number) = (task.backup_type.as_one(), usable.parent.manifest.number);
+            context.log.info(format!("Makes {kind} on backup {number}"));
             Ok(Some(usable))
         }
         Err(error) if is_damage(error.code()) => {
-            log_fallback(context, &describe(&error));
+            log_fallback(context, task.backup_type, &describe(&error));
             Ok(None)
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Says why there will be a full backup instead of an increment.
-pub fn log_fallback(context: &JobContext, reason: &str) {
-    context.log.warning(format!("A full backup is made instead of an increment: {reason}"));
+/// Says why there will be a full backup instead of what was asked for.
+pub fn log_fallback(context: &JobContext, asked: BackupType, reason: &str) {
+    context.log.warning(format!("A full backup is made instead of {}: {reason}", asked.as_one()));
 }
 
 async fn fetch_parent(

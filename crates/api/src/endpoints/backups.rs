@@ -65,7 +65,8 @@ pub(crate) async fn backup_list(
 /// Back a datastore up now
 ///
 /// Answers at once; the backup's `status` and `progress` then change. An `incremental` backup is built on the newest
-/// completed one, its `parent_id`; where that can't be, it becomes a `full` one, and its log says why.
+/// completed one, its `parent_id`, a `differential` one on the newest full one, a `log` one on the full or log backup before it;
+/// where that can't be, it becomes a `full` one, and its log says why.
 #[utoipa::path(
     tag = "backups",
     params(
@@ -168,7 +169,15 @@ pub(crate) async fn backup_delete(
 ) -> Result<HttpResponse, ApiProblem> {
     let id = id.into_inner();
     let backup = state.read(move |store| store.backup_get(id)).await?;
-    if state.read(move |store| store.recovery_facts(backup.datastore_id)).await?.depends_on(id) {
+    let facts = state.read(move |store| store.recovery_facts(backup.datastore_id)).await?;
+    if facts.ends_with(id) {
+        let detail = format!(
+            "The recovery window ends with log backup {}: without it the log has a gap. Make another full backup first.",
+            backup.number
+        );
+        return Err(ApiProblem::new(ErrorCode::BackupHasDependents, detail));
+    }
+    if facts.depends_on(id) {
         let detail = format!(
             "Point-in-time recovery needs backup {}: no other one leads into the archived log. Make another full backup first, \
              or switch log archiving off.",

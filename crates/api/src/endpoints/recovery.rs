@@ -5,8 +5,9 @@ use std::time::Duration;
 use actix_web::web::Json;
 use actix_web::{get, post};
 use domain::log_archive::{LogArchivingStatus, LogScan, LogScanCreate};
-use domain::recovery::{RecoveryWindow, precision_seconds, windows};
-use domain::{ErrorCode, Problem};
+use domain::recovery::{RecoveryWindow, precision_seconds};
+use domain::transaction_log::own_ends;
+use domain::{BackupType, ErrorCode, Problem};
 use store::RecoveryFacts;
 
 use crate::access::{Allowed, operation};
@@ -36,11 +37,17 @@ pub(crate) async fn recovery_window(
     let (datastore, facts) =
         state.read(move |store| Ok((store.datastore_get(id, now())?, store.recovery_facts(id)?))).await?;
     let capabilities = datastore.capabilities;
-    let RecoveryFacts { backups, segments, missing, frontier, archiving, branches } = facts;
-    let (windows, gaps) = windows(&backups, &segments, &missing, frontier.as_ref());
+    let (windows, gaps) = facts.windows();
+    // A log backup alone restores nothing.
+    let last_backup = own_ends(&facts.log_backups).max().or(datastore.overview.last_good_backup_at);
+    let RecoveryFacts { archiving, branches, .. } = facts;
+    let makes_log_backups = capabilities.makes(BackupType::Log);
     let is_archived = archiving.status != LogArchivingStatus::Off;
     let supported = is_archived || !windows.is_empty();
     let reason = (!supported).then(|| {
+        if makes_log_backups {
+            return "There is no log backup yet; a restore brings back exactly a backup. Add a schedule for log backups.".to_owned();
+        }
         capabilities.point_in_time_recovery_reason.unwrap_or_else(|| {
             "Log archiving is off; a restore brings back exactly a backup. Switch it on in the settings.".to_owned()
         })
@@ -51,7 +58,7 @@ pub(crate) async fn recovery_window(
     Ok(Json(RecoveryWindow {
         supported,
         reason,
-        latest_restorable_time: latest.max(datastore.overview.last_good_backup_at),
+        latest_restorable_time: latest.max(last_backup),
         windows,
         gaps,
         precision_seconds: precision_seconds(datastore.engine),

@@ -119,6 +119,7 @@ mod tests {
                 ended_at: now - TimeDelta::minutes(10),
                 point: LogPoint { incarnation: incarnation(), position: 5 },
             }],
+            log_backups: Vec::new(),
             segments: vec![LogSegment {
                 incarnation: incarnation(),
                 name: "1".into(),

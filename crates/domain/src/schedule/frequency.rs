@@ -11,7 +11,7 @@ use crate::BackupType;
 use crate::problem::FieldError;
 use crate::recurrence::{CronField, Interval, IntervalUnit, Recurrence, Rule, local_time, parse_zone};
 
-/// The steps that increments by the minute may have.
+/// The steps that backups by the minute may have.
 const MINUTE_STEPS: [u32; 3] = [15, 30, 60];
 
 /// How often something recurs, as structure.
@@ -81,9 +81,7 @@ impl Frequency {
             (Some(minute), _, Some(hour), _) => {
                 Self::Daily { every: 1, at: format!("{hour:02}:{minute:02}"), time_zone, from: None }
             }
-            (Some(0), _, _, Some(1)) if backup_type == BackupType::Incremental => {
-                Self::Minutes { every: 60, time_zone }
-            }
+            (Some(0), _, _, Some(1)) if backup_type != BackupType::Full => Self::Minutes { every: 60, time_zone },
             (Some(minute), _, _, Some(every)) => Self::Hourly { every, minute, time_zone, from: None },
             (_, Some(every), _, Some(1)) if backup_type != BackupType::Full && MINUTE_STEPS.contains(&every) => {
                 Self::Minutes { every, time_zone }

@@ -20,7 +20,7 @@ use crate::logs::segment;
 use crate::schema::{backups, datastores, jobs, log_segments};
 use crate::storages;
 use crate::transaction::Transaction;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, logs};
 
 /// Where a datastore is until a person says where it really is: no manifest tells.
 const UNKNOWN_HOST: &str = "localhost";
@@ -252,7 +252,7 @@ fn adopt_backup(
         engine_version: Some(manifest.engine_version.clone()),
         log_position: manifest.log_position.clone(),
         log_point: manifest.log_point.as_ref().map(|point| to_json("backups.log_point", point)).transpose()?,
-        log_ranges: to_json("backups.log_ranges", &manifest.log_ranges)?,
+        log_ranges: logs::column(&manifest.log_ranges)?,
         server_identity: manifest.server_identity.clone(),
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),

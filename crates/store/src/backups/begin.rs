@@ -16,6 +16,7 @@ use crate::jobs::condition;
 use crate::jobs::create::{NewJob, insert, refuse_busy};
 use crate::jobs::log;
 use crate::jobs::row::JobRow;
+use crate::logs::NO_RANGES;
 use crate::schema::{backups, jobs, meta};
 use crate::transaction::Transaction;
 use crate::{Store, StoreError};
@@ -92,8 +93,8 @@ pub struct NewBackup {
     pub schedule_id: Option<String>,
 }
 
-/// Adds a backup and the job that makes it. The caller holds the datastore's lock. An incremental one that there is nothing
-/// to build on becomes a full one, and its log says why. // F-70
+/// Adds a backup and the job that makes it. The caller holds the datastore's lock. One that there is nothing to build on
+/// becomes a full one, and its log says why. // F-70
 ///
 /// # Errors
 /// [`StoreError::Busy`].
@@ -115,12 +116,12 @@ pub fn insert_backup(
     let job = insert(transaction, job)?;
     let mut backup_type = new.backup_type;
     let mut parent_id = None;
-    if backup_type == BackupType::Incremental {
-        match parent::choose(transaction.connection, &datastore, new.method)? {
+    if backup_type != BackupType::Full {
+        match parent::choose(transaction.connection, &datastore, new.method, backup_type)? {
             Ok(parent) => parent_id = Some(parent),
             Err(reason) => {
+                tell_of_full(transaction, &job, backup_type, &reason)?;
                 backup_type = BackupType::Full;
-                tell_of_full(transaction, &job, &reason)?;
             }
         }
     }
@@ -144,7 +145,7 @@ pub fn insert_backup(
         engine_version: None,
         log_position: None,
         log_point: None,
-        log_ranges: "[]".to_owned(),
+        log_ranges: NO_RANGES.to_owned(),
         server_identity: None,
         encrypted: false,
         verification: VerificationStatus::Never.as_str().to_owned(),
@@ -159,11 +160,16 @@ pub fn insert_backup(
     Ok(row)
 }
 
-fn tell_of_full(transaction: &mut Transaction<'_>, job: &JobRow, reason: &str) -> Result<(), StoreError> {
+fn tell_of_full(
+    transaction: &mut Transaction<'_>,
+    job: &JobRow,
+    instead_of: BackupType,
+    reason: &str,
+) -> Result<(), StoreError> {
     let line = LogLineDraft {
         at: transaction.now,
         level: LogLevel::Warning,
-        text: format!("A full backup is made instead of an increment: {reason}"),
+        text: format!("A full backup is made instead of {}: {reason}", instead_of.as_one()),
     };
     let last = log::append(transaction, &job.id, job.last_line, &[line])?;
     diesel::update(jobs::table.find(&job.id)).set(jobs::last_line.eq(last)).execute(transaction.connection)?;

@@ -93,6 +93,9 @@ pub fn overviews(
         let overview = overviews.entry(id).or_default();
         (overview.log_archiving, overview.recoverable_until) = (status, until);
     }
+    for (id, until) in logs::covered_until(connection, ids)? {
+        overviews.entry(id).or_default().recoverable_until = Some(until);
+    }
 
     let active: Vec<JobRow> =
         jobs::table.filter(jobs::datastore_id.eq_any(ids)).filter(condition::changing()).load(connection)?;

@@ -236,7 +236,7 @@ fn settle_backup(
                 backups::log_position.eq(&summary.log_position),
                 backups::server_identity.eq(&summary.server_identity),
                 backups::log_point.eq(log_point),
-                backups::log_ranges.eq(to_json("backups.log_ranges", &summary.log_ranges)?),
+                backups::log_ranges.eq(logs::column(&summary.log_ranges)?),
                 backups::encrypted.eq(summary.encrypted),
                 backups::manifest_sha256.eq(&summary.manifest_sha256),
             ))

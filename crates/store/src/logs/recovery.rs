@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::assignment::ReplayTask;
 use domain::log_archive::{FIRST_BRANCH, LogArchiving, LogScanCreate, StoredLogs, branch_of};
-use domain::recovery::{BackupPoint, Branch, Frontier, StopRefusal, logs_for, windows};
-use domain::{JobKind, JobStatus, LogSegment, RecoveryStop, RestoreStatus, VerificationStatus};
+use domain::recovery::{BackupPoint, Branch, Frontier, Gap, StopRefusal, Window, logs_for, windows};
+use domain::transaction_log::{self, LogBackup};
+use domain::{BackupType, JobKind, JobStatus, LogSegment, RecoveryStop, RestoreStatus, VerificationStatus};
 use uuid::Uuid;
 
-use super::archiver;
 use super::segment::{SegmentRow, stored};
+use super::{archiver, in_backups};
 use crate::backups::row::BackupRow;
 use crate::columns::{from_json, time, uuid};
 use crate::connection::AnyConnection;
@@ -23,6 +24,8 @@ use crate::{Store, StoreError};
 #[derive(Debug, Clone)]
 pub struct RecoveryFacts {
     pub backups: Vec<BackupPoint>,
+    /// Those that hold log themselves.
+    pub log_backups: Vec<LogBackup>,
     pub segments: Vec<LogSegment>,
     pub missing: Vec<LogSegment>,
     pub frontier: Option<Frontier>,
@@ -40,6 +43,39 @@ impl RecoveryFacts {
     pub fn depends_on(&self, backup: Uuid) -> bool {
         let others: Vec<_> = self.backups.iter().filter(|point| point.id != backup).cloned().collect();
         self.leads_into_log() && !self.leads_with(&others)
+    }
+
+    /// Whether the recovery window ends with a log backup, so that it would become shorter without it.
+    pub fn ends_with(&self, backup: Uuid) -> bool {
+        let is_log = |other: &LogBackup| other.id == backup && other.backup_type == BackupType::Log;
+        let others: Vec<_> = self.log_backups.iter().filter(|other| other.id != backup).cloned().collect();
+        self.log_backups.iter().any(is_log) && latest(&others) < latest(&self.log_backups)
+    }
+
+    /// All windows and gaps, oldest first.
+    pub fn windows(&self) -> (Vec<Window>, Vec<Gap>) {
+        let (mut found, mut gaps) = windows(&self.backups, &self.segments, &self.missing, self.frontier.as_ref());
+        let (in_backups, between) = transaction_log::windows(&self.log_backups, &self.branches);
+        found.extend(in_backups);
+        gaps.extend(between);
+        (found, gaps)
+    }
+
+    /// Whether there is any log that could be replayed on a backup.
+    pub fn has_log(&self) -> bool {
+        !self.segments.is_empty() || self.log_backups.iter().any(|backup| backup.backup_type == BackupType::Log)
+    }
+
+    /// Whether a restore of a backup can stop there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_stop(&self, backup: Uuid, stop: &RecoveryStop, now: DateTime<Utc>) -> Result<(), StopRefusal> {
+        if self.log_backups.iter().any(|other| other.id == backup) {
+            transaction_log::backups_for(backup, stop, &self.log_backups, now).map(|_| ())
+        } else {
+            self.logs_for(backup, stop, now).map(|_| ())
+        }
     }
 
     fn leads_with(&self, backups: &[BackupPoint]) -> bool {
@@ -66,6 +102,12 @@ impl RecoveryFacts {
         };
         logs_for(point, stop, &self.segments, &self.missing, self.frontier.as_ref(), now)
     }
+}
+
+/// The last moment that can be restored.
+fn latest(backups: &[LogBackup]) -> Option<DateTime<Utc>> {
+    let (windows, _) = transaction_log::windows(backups, &[]);
+    windows.into_iter().map(|window| window.to).chain(transaction_log::own_ends(backups)).max()
 }
 
 impl Store {
@@ -143,6 +185,7 @@ fn facts(connection: &mut AnyConnection, datastore: &DatastoreRow) -> Result<Rec
     let archiving = archiver.map(|row| row.into_archiving(last_commit_at)).transpose()?;
     Ok(RecoveryFacts {
         backups: points(connection, &datastore.id)?,
+        log_backups: in_backups::log_backups(connection, &datastore.id)?,
         segments,
         missing: read(missing)?,
         frontier,
@@ -254,6 +297,9 @@ pub fn replay(
     backup: Uuid,
     stop: RecoveryStop,
 ) -> Result<ReplayTask, StoreError> {
+    if let Some(task) = in_backups::replay(transaction, datastore, backup, &stop)? {
+        return Ok(task);
+    }
     let datastore = datastore_row::find(transaction.connection, datastore)?;
     let facts = facts(transaction.connection, &datastore)?;
     let needed = facts.logs_for(backup, &stop, transaction.now).map_err(StoreError::StopRefused)?;

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::schedule::decision::{self, CLOCK_TOLERANCE};
-use domain::{ScheduleSettings, ScheduleStatus};
+use domain::{BackupType, ScheduleSettings, ScheduleStatus};
 
 use crate::columns::micros;
 use crate::connection::AnyConnection;
@@ -26,12 +26,18 @@ pub struct Firing {
     pub started: usize,
 }
 
-/// The schedules whose time has come, the longest waiting first, full backups before increments of the same instant; and
-/// those that a clock which went back would leave asleep. // F-43
+/// The schedules whose time has come, the longest waiting first. Those of one datastore wake at the same instant when it gets
+/// free: then full backups come before all that is built on them, and of the others the one that had no turn for longest, so
+/// that frequent ones never keep the rest waiting. And those that a clock which went back would leave asleep. // F-43
 fn due(connection: &mut AnyConnection, now: DateTime<Utc>) -> Result<Vec<String>, StoreError> {
     let mut ids: Vec<String> = schedules::table
         .filter(schedules::wake_at.le(micros(now)))
-        .order((schedules::wake_at.asc(), schedules::backup_type.asc(), schedules::id.asc()))
+        .order((
+            schedules::wake_at.asc(),
+            schedules::backup_type.ne(BackupType::Full.as_str()).asc(),
+            last_turn().asc(),
+            schedules::id.asc(),
+        ))
         .limit(BATCH)
         .select(schedules::id)
         .load(connection)?;
@@ -44,6 +50,14 @@ fn due(connection: &mut AnyConnection, now: DateTime<Utc>) -> Result<Vec<String>
             .load(connection)?;
     }
     Ok(ids)
+}
+
+/// When a schedule's newest backup was started, by its due time; 0 before the first.
+fn last_turn() -> diesel::expression::SqlLiteral<diesel::sql_types::BigInt> {
+    diesel::dsl::sql(
+        "coalesce((select due_at from schedule_runs where schedule_runs.schedule_id = schedules.id \
+         and schedule_runs.backup_id is not null order by due_at desc limit 1), 0)",
+    )
 }
 
 fn decide(

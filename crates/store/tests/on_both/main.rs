@@ -15,6 +15,7 @@ mod invariants;
 mod jobs;
 mod keys;
 mod lists;
+mod log_backups;
 mod logs;
 mod restores;
 mod schedules;

@@ -1,0 +1,149 @@
+//! What a restore would do, and everything in its way. Touches no database.
+
+use domain::{ErrorCode, Obstacle, format};
+
+use super::super::client::Session;
+use super::super::facts::{DatabaseFacts, ServerFacts};
+use super::super::inspection::in_group;
+use super::super::names::literal;
+use super::super::preflight;
+use super::super::shared::Shared;
+use super::plan::{DatabasePlan, databases};
+use super::stop::stop_at;
+use crate::EngineError;
+use crate::problem::Problem;
+use crate::served::{ServedPlan, ServedRequest};
+
+/// Looks at the chain, the server and the shared directory.
+pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
+    let mut plan = ServedPlan::default();
+    let databases = match databases(&request.chain) {
+        Ok(databases) => databases,
+        Err(error) => {
+            plan.obstacles.push(of_error(&error));
+            return plan;
+        }
+    };
+    for database in &databases {
+        plan.obstacles.extend(stop_at(database, request.stop.as_ref()).err().map(|error| of_error(&error)));
+    }
+    // One stream at a time lies in the shared directory.
+    let largest = databases.iter().flat_map(|database| &database.steps).map(|step| step.original_bytes).max();
+    plan.needed_bytes = largest.unwrap_or(0);
+    if let Err(error) = look(request, &databases, &mut plan).await {
+        plan.obstacles.push(of_error(&error));
+    }
+    plan
+}
+
+fn of_error(error: &EngineError) -> Obstacle {
+    let error = error.to_job_error();
+    Obstacle::new(error.code, error.detail)
+}
+
+fn of_problem(problem: Problem) -> Obstacle {
+    of_error(&problem.into_error())
+}
+
+async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut ServedPlan) -> Result<(), EngineError> {
+    let mut session = Session::open(&request.place.datastore, &request.place.cancel).await?;
+    let server = ServerFacts::of(&mut session).await?;
+    plan.obstacles.extend(version(request, &server));
+    let live = |database: &&DatabasePlan| server.database(&database.name).is_some();
+    let names = |databases: Vec<&DatabasePlan>| databases.into_iter().map(|database| database.name.clone()).collect();
+    plan.replaced = names(databases.iter().filter(live).collect());
+    plan.created = names(databases.iter().filter(|database| !live(database)).collect());
+    let others: Vec<&DatabaseFacts> = server
+        .databases
+        .iter()
+        .filter(|database| database.is_user() && !databases.iter().any(|restored| same(&restored.name, &database.name)))
+        .collect();
+    plan.untouched = others.iter().map(|database| database.name.clone()).collect();
+    if request.is_new && server.databases.iter().any(DatabaseFacts::is_user) {
+        let detail = "The server has databases already. A new datastore is restored onto a server without any.";
+        plan.obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
+    }
+    for database in databases.iter().filter_map(|database| server.database(&database.name)) {
+        plan.obstacles.extend(in_use(database));
+    }
+    plan.obstacles.extend(preflight::check_server_permissions(&mut session, &server).await?.map(of_problem));
+    match Shared::of(&request.place.datastore) {
+        Ok(shared) => {
+            plan.obstacles.extend(preflight::check_shared(&mut session, &shared).await.err().map(of_problem));
+            plan.obstacles.extend(shared_room(&shared, plan.needed_bytes));
+        }
+        Err(error) => plan.obstacles.push(of_error(&error)),
+    }
+    plan.obstacles.extend(server_room(&mut session, &server, databases).await);
+    Ok(())
+}
+
+fn same(one: &str, other: &str) -> bool {
+    one.to_lowercase() == other.to_lowercase()
+}
+
+/// Backups are read by their own version and later ones (manual, "RESTORE", compatibility support). // F-64
+fn version(request: &ServedRequest, server: &ServerFacts) -> Option<Obstacle> {
+    let newest =
+        request.chain.iter().filter_map(|manifest| manifest.engine_version.split('.').next()?.parse().ok()).max();
+    let newest: u32 = newest?;
+    (newest > server.major_version()).then(|| {
+        let detail = format!(
+            "The backup is of SQL Server {newest}.x, and the server is {}: a server reads no backups of newer versions.",
+            server.version
+        );
+        Obstacle::new(ErrorCode::IncompatibleEngineVersion, detail)
+    })
+}
+
+/// Why a database that is there can't be put aside.
+fn in_use(database: &DatabaseFacts) -> Option<Obstacle> {
+    if database.is_in_group {
+        return Some(of_problem(in_group(database)));
+    }
+    (!database.is_online()).then(|| {
+        let detail = format!(
+            "Database {:?} is {}: the server gives such a database no other name. Bring it online, or drop it.",
+            database.name, database.state
+        );
+        Obstacle::new(ErrorCode::Conflict, detail)
+    })
+}
+
+/// Room for the largest stream, on the worker's side. // F-40
+fn shared_room(shared: &Shared, needed: u64) -> Option<Obstacle> {
+    let room = nix::sys::statvfs::statvfs(shared.worker_path()).ok()?;
+    let free = room.blocks_available().saturating_mul(room.fragment_size());
+    (free < needed).then(|| {
+        let detail = format!(
+            "The shared directory {} has {} free and a backup in it needs {}.",
+            shared.worker_path().display(),
+            format::bytes(free),
+            format::bytes(needed)
+        );
+        Obstacle::new(ErrorCode::InsufficientDiskSpace, detail)
+    })
+}
+
+/// Room for all databases beside those in use, which stay until the time of the undo is over. Where all files are on one volume,
+/// the usual case, this is exact; otherwise the server says so when it makes the files. // F-40
+async fn server_room(session: &mut Session, server: &ServerFacts, databases: &[DatabasePlan]) -> Option<Obstacle> {
+    let needed: u64 = databases
+        .iter()
+        .filter_map(|database| database.steps.last())
+        .flat_map(|step| &step.files)
+        .map(|file| file.size_bytes)
+        .sum();
+    let beside = databases.iter().find_map(|database| server.database(&database.name));
+    let name = beside.map_or("master", |database| &database.name);
+    let sql = format!("SELECT available_bytes FROM sys.dm_os_volume_stats(DB_ID({}), 1)", literal(name));
+    let free = session.ask(&sql).await.ok()?.first()?.size("available_bytes")?;
+    (free < needed).then(|| {
+        let detail = format!(
+            "The server's disk has {} free, and the restored databases need {} beside those in use.",
+            format::bytes(free),
+            format::bytes(needed)
+        );
+        Obstacle::new(ErrorCode::InsufficientDiskSpace, detail)
+    })
+}
