@@ -45,6 +45,8 @@ pub mod restore_dialog;
 pub mod restore_plan;
 pub mod restore_row;
 pub mod restore_stop;
+pub mod restore_target;
+pub mod restore_warning;
 pub mod retention_fields;
 pub mod retention_preview;
 pub mod rows;

@@ -116,11 +116,7 @@ pub(crate) fn check_stop(
 fn check_target(backup: &Backup, datastore: &Datastore, body: &RestoreCreate) -> Result<(), ApiProblem> {
     match &body.target {
         RestoreTargetDraft::NewDatastore(new) => {
-            let mut errors = new.registration(datastore).validate();
-            if new.data_directory.is_none() && !backup.method.restores_through_server() {
-                let detail = "must be an empty directory on the worker's machine";
-                errors.push(FieldError::new("/data_directory", detail));
-            }
+            let errors = new.validate(datastore, backup.method);
             let of_target = |error: FieldError| FieldError::new(format!("/target{}", error.pointer), error.detail);
             match errors.is_empty() {
                 true => Ok(()),

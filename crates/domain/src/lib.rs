@@ -21,6 +21,7 @@ pub mod list;
 pub mod log_archive;
 pub mod manifest;
 pub mod name;
+pub mod offer;
 pub mod problem;
 pub mod recovery;
 pub mod recurrence;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::named_enum;
-use crate::{Approval, Datastore, DatastoreCreate, JobError, Progress, Secret, Service, StopPosition};
+use crate::problem::FieldError;
+use crate::{Approval, Datastore, DatastoreCreate, JobError, Method, Progress, Secret, Service, StopPosition};
 
 /// How long the replaced data is kept for an undo, in hours.
 pub const UNDO_HOURS: i64 = 24;
@@ -85,6 +86,15 @@ pub struct NewDatastore {
 }
 
 impl NewDatastore {
+    /// What is wrong with it as the target of a backup by `method` of `source`, by the fields' pointers.
+    pub fn validate(&self, source: &Datastore, method: Method) -> Vec<FieldError> {
+        let mut errors = self.registration(source).validate();
+        if self.data_directory.is_none() && !method.restores_through_server() {
+            errors.push(FieldError::new("/data_directory", "must be an empty directory on the worker's machine"));
+        }
+        errors
+    }
+
     /// The datastore to register, beside the one that the backup is of.
     pub fn registration(&self, source: &Datastore) -> DatastoreCreate {
         DatastoreCreate {

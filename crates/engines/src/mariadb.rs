@@ -15,23 +15,17 @@ mod binary_log;
 mod client;
 mod dump;
 mod facts;
-mod increment;
 mod inspection;
 mod layout;
 mod log_scan;
 mod preflight;
-mod preparation;
 mod private_server;
 mod privileges;
 mod receiving;
 mod redo_log;
 mod replay;
-mod stream_guard;
-mod tool_info;
-mod unpack;
 
 use std::path::Path;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
@@ -40,16 +34,21 @@ use domain::{Engine, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
+use crate::my_family::hot_copy::{Tool, preparation, unpack};
 use crate::my_family::{self, configuration};
 use crate::served::ServedRestore;
 use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
-/// What the one stream of a backup is.
-const STREAM_EXTENSION: &str = "mbstream";
-/// How `mariadb-backup` ends its last line when all went well (manual, "mariadb-backup overview").
-const COMPLETION_MARK: &str = "completed OK!";
-/// How long a tool may stay silent. It waits for statements that run when it asks for its lock. // F-03
-const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
+/// The tool that copies its files.
+pub(crate) const TOOL: Tool = Tool {
+    program: "mariadb-backup",
+    unpacker: "mbstream",
+    format: "mbstream",
+    engine: "MariaDB",
+    // It never rolls back.
+    while_joining: None,
+    temporary: None,
+};
 
 /// MariaDB.
 pub(crate) struct Mariadb;
@@ -76,11 +75,11 @@ impl Driver for Mariadb {
     }
 
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
-        unpack::start(staging, stream)
+        unpack::start(&TOOL, staging, stream)
     }
 
     async fn join(&self, staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
-        preparation::join(staging, links).await
+        preparation::join(&TOOL, staging, links).await
     }
 
     fn joins_in_place(&self) -> bool {
@@ -88,7 +87,7 @@ impl Driver for Mariadb {
     }
 
     async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {
-        preparation::prepare(staging).await
+        preparation::prepare(&TOOL, staging).await
     }
 
     async fn probe_staged(&self, staging: &Staging) -> Result<Probe, EngineError> {

@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod configuration;
 pub(crate) mod dump;
 pub(crate) mod greeting;
+pub(crate) mod hot_copy;
 pub(crate) mod log_scan;
 pub(crate) mod option_file;
 pub(crate) mod private_server;

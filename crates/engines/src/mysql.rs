@@ -1,8 +1,9 @@
 //! MySQL: physical full backups by the server's own clone plugin, restored as a whole data directory.
 //!
 //! The server copies its own files into a directory beside its data directory (`CLONE LOCAL DATA DIRECTORY`), which is streamed as
-//! tar and removed: so a worker must run on the server's machine, as root or as the files' owner. The plugin copies InnoDB's
-//! tables alone, and tables of other engines come out of it empty: a server that has such is not backed up.
+//! tar and removed. Where the worker can't read the server's files, a MySQL that it starts for that fetches the clone over the
+//! network instead (`CLONE INSTANCE FROM`); such a server is not restored in place. The plugin copies InnoDB's tables alone, and
+//! tables of other engines come out of it empty: a server that has such is not backed up.
 //!
 //! A restored server gets a new identity, as a new replica would: the GTIDs of what it writes are none of those that the replaced
 //! data gave out after the backup. Its binary log begins anew inside the data directory. What follows a backup is archived from the
@@ -19,11 +20,14 @@ mod facts;
 mod inspection;
 mod layout;
 mod log_scan;
+mod over_network;
 mod preflight;
 mod private_server;
 mod programs;
 mod receiving;
 mod replay;
+mod way;
+mod xtrabackup;
 
 use std::path::Path;
 
@@ -34,12 +38,15 @@ use domain::{Engine, ErrorCode, Inspection, Method};
 use tokio_util::sync::CancellationToken;
 
 use crate::logs::{LogReceiver, LogReplay, LogRequest, LogScanRequest, Reached};
+use crate::my_family::hot_copy::{preparation, unpack};
 use crate::my_family::{self, configuration};
 use crate::served::ServedRestore;
 use crate::unpack_tar::TarUnpack;
 use crate::{BackupRequest, ConfigurationSource, Driver, EngineError, Probe, RunningBackup, Staging, Unpack};
 
-/// What the one stream of a backup is.
+pub(crate) use xtrabackup::TOOL as XTRABACKUP;
+
+/// What the one stream of a clone is.
 const STREAM_EXTENSION: &str = "tar";
 
 /// The path of a program of MySQL's, where there is one. MariaDB's of the same name are none.
@@ -63,6 +70,7 @@ impl Driver for Mysql {
     async fn backup(&self, request: BackupRequest) -> Result<Box<dyn RunningBackup>, EngineError> {
         match request.method {
             Method::Mysqldump => my_family::dump::start(&dump::MysqlDialect, request).await,
+            Method::Xtrabackup => xtrabackup::start(request).await,
             _ => backup::start(request).await,
         }
     }
@@ -72,6 +80,9 @@ impl Driver for Mysql {
     }
 
     async fn unpack(&self, staging: &Staging, stream: &str) -> Result<Box<dyn Unpack>, EngineError> {
+        if staging.manifest.method == Method::Xtrabackup {
+            return unpack::start(&XTRABACKUP, staging, stream);
+        }
         if stream != crate::driver::BASE_STREAM {
             let detail = format!("A backup of MySQL has no stream {stream:?}.");
             return Err(EngineError::known(ErrorCode::ManifestInvalid, detail));
@@ -79,7 +90,20 @@ impl Driver for Mysql {
         Ok(Box::new(TarUnpack::start(staging)?))
     }
 
+    async fn join(&self, staging: &Staging, links: &[Staging]) -> Result<(), EngineError> {
+        preparation::join(&XTRABACKUP, staging, links).await
+    }
+
+    fn joins_in_place(&self) -> bool {
+        true
+    }
+
     async fn prepare(&self, staging: &Staging) -> Result<(), EngineError> {
+        if staging.manifest.method == Method::Xtrabackup {
+            preparation::prepare(&XTRABACKUP, staging).await?;
+            let directory = staging.directory.clone();
+            my_family::blocking(move || preparation::remove_tool_files(&directory)).await?;
+        }
         layout::prepare(staging).await
     }
 

@@ -95,10 +95,9 @@ pub(crate) fn fine(code: &str, detail: impl Into<String>) -> Finding {
 
 /// Whether a server's backups can be incremental.
 pub(crate) enum Increments {
-    /// The engine has none.
-    Unknown,
-    Possible,
-    /// The engine has them, this server not: why, and what to do about it where something can be done.
+    /// Where the method makes such.
+    AsOffered,
+    /// The method makes them, this server not: why, and what to do about it where something can be done.
     Refused(Problem),
 }
 
@@ -112,12 +111,12 @@ pub(crate) fn judge(
     increments: Increments,
     findings: &mut Vec<Finding>,
 ) -> Capabilities {
-    let mut types = vec![BackupType::Full];
+    let mut types = method.types().to_vec();
     let mut incremental_reason = None;
     match increments {
-        Increments::Unknown => {}
-        Increments::Possible => types.push(BackupType::Incremental),
+        Increments::AsOffered => {}
         Increments::Refused(problem) => {
+            types.retain(|one| *one != BackupType::Incremental);
             incremental_reason = Some(problem.detail.clone());
             // A drawback is what somebody could do something about.
             let severity = if problem.remedy.is_some() { FindingSeverity::Warning } else { FindingSeverity::Ok };
@@ -150,6 +149,27 @@ pub(crate) fn judge(
     }
 }
 
+/// Adds what an inspection says of a further method that copies files, with the first problem as the reason when it does not
+/// work: nobody needs it.
+pub(crate) fn judge_copies(
+    capabilities: &mut Capabilities,
+    method: Method,
+    against: Vec<Problem>,
+    findings: &mut Vec<Finding>,
+) {
+    if let Some(first) = against.first() {
+        capabilities.unavailable_methods.push(UnavailableMethod { method, reason: first.reason() });
+        return;
+    }
+    findings.push(fine("copy_possible", format!("Everything that a backup by {method} needs is there.")));
+    capabilities.methods.push(MethodCapability {
+        method,
+        types: method.types().to_vec(),
+        kind: method.kind(),
+        incremental_reason: None,
+    });
+}
+
 /// Adds what an inspection says of dumps, with the first problem as the reason when they don't work. Where they do, a backup is
 /// possible, and what keeps the other methods from it is a drawback.
 pub(crate) fn judge_dumps(
@@ -165,7 +185,7 @@ pub(crate) fn judge_dumps(
         findings.push(fine("dump_possible", format!("Everything that a dump by {method} needs is there.")));
         capabilities.methods.push(MethodCapability {
             method,
-            types: vec![BackupType::Full],
+            types: method.types().to_vec(),
             kind: method.kind(),
             incremental_reason: None,
         });

@@ -11,6 +11,7 @@ mod mysql {
     pub mod harness;
     pub mod inspections;
     pub mod log_receiving;
+    pub mod over_network;
     pub mod point_in_time;
     pub mod restores;
     #[path = "../common/served.rs"]

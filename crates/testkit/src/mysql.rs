@@ -278,7 +278,7 @@ fn account_statements() -> String {
     format!(
         "INSTALL PLUGIN clone SONAME 'mysql_clone.so';\n\
          CREATE USER {account} IDENTIFIED BY '{password}';\n\
-         GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};\n\
+         GRANT BACKUP_ADMIN, REFERENCES, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO {account};\n\
          GRANT SELECT ON performance_schema.clone_status TO {account};\n\
          GRANT SELECT ON performance_schema.log_status TO {account};\n\
          SHUTDOWN;\n"

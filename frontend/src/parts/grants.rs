@@ -23,6 +23,7 @@ CREATE USER holdfast FOR LOGIN holdfast; ALTER ROLE db_backupoperator ADD MEMBER
 -- For restores:
 GRANT ALTER ANY DATABASE TO holdfast;
 ALTER SERVER ROLE dbcreator ADD MEMBER holdfast;";
+const MYSQL_REMOTE: &str = "GRANT REFERENCES ON *.* TO 'holdfast'@'localhost';";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 
@@ -38,7 +39,10 @@ fn statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
             "Run in the engine's cli. Without an ACL, leave the user empty and give the server's requirepass, if it has one:",
             REDIS,
         )],
-        Engine::Mysql => vec![("Run as an administrator, in the mysql client:", MYSQL)],
+        Engine::Mysql => vec![
+            ("Run as an administrator, in the mysql client:", MYSQL),
+            ("For a server on another machine also, so that the worker sees which tables there are:", MYSQL_REMOTE),
+        ],
         Engine::Mssql => vec![(
             "Run as a member of sysadmin, in sqlcmd. Leave the last two lines out where nothing is restored:",
             MSSQL,
@@ -55,7 +59,8 @@ fn besides(engine: Engine) -> &'static str {
         Engine::Mariadb => "The worker runs on the server's machine and can read its data directory.",
         Engine::Redis | Engine::Valkey => "A backup is a full synchronisation, as a replica makes it.",
         Engine::Mysql => {
-            "The worker runs on the server's machine, and there is room for a second copy of the data beside the data directory."
+            "On the server's machine there is room for a second copy of the data beside the data directory. A worker on another machine \
+             has a mysqld of the same version and that room itself."
         }
         Engine::Mssql => {
             "Support for SQL Server was tested on a wire-level double that follows its documentation, not on a real server: restore a backup to a test server before you rely on it."

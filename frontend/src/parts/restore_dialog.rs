@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use client::PlanQuery;
-use domain::{Backup, Datastore, RecoveryStop, RestoreCreate, RestorePlan, RestoreTargetDraft, StopPosition, format};
+use domain::restore::RestoreTarget;
+use domain::{Backup, Datastore, RecoveryStop, RestoreCreate, RestorePlan, RestoreTargetDraft, StopPosition};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -14,15 +14,16 @@ use super::icon::Icon;
 use super::problem::Problem;
 use super::restore_plan::PlanView;
 use super::restore_stop::{Choice, Opening, StopChoice, StopDraft};
+use super::restore_target::{NewTargetNote, TargetChoice, TargetDraft, new_plan};
+use super::restore_warning::{Warning, until};
 use super::show::Show;
 use super::skeleton::SkeletonLines;
 use super::time::Time;
+use crate::pages::new_datastore::focus_first_problem;
 use crate::router::router;
 use crate::state::address::use_open_job;
-use crate::state::clock::{clock, write_local, write_utc, zone_name};
 use crate::state::failure::Failure;
 use crate::state::fetch::Fetch;
-use crate::state::instant::with_fraction;
 use crate::state::service::service;
 use crate::state::toasts::toasts;
 
@@ -61,6 +62,8 @@ pub fn RestoreDialog(
     let id = backup.id;
     let taken = backup.started_at.unwrap_or(backup.created_at);
     let draft = StopDraft::new(&backup, &datastore, opening);
+    let target = TargetDraft::new(&backup, &datastore);
+    let (number, method) = (backup.number, backup.method);
     let choice = Memo::new(move |_| draft.choice());
     let wanted = Memo::new(move |_| choice.with(query_of));
     let asked = RwSignal::new(wanted.get_untracked());
@@ -99,7 +102,9 @@ pub fn RestoreDialog(
             && plan.failure.with(Option::is_none)
             && plan.data.with(|plan| plan.as_ref().is_some_and(is_free))
     });
-    let ready = move || matches.get() && possible.get() && !sending.get();
+    let ready = move || {
+        !sending.get() && if target.is_new() { wanted.with(Option::is_some) } else { matches.get() && possible.get() }
+    };
 
     let submit = move |event: web_sys::SubmitEvent| {
         event.prevent_default();
@@ -110,23 +115,36 @@ pub fn RestoreDialog(
             Choice::To(stop) => Some(stop),
             _ => None,
         };
-        sending.set(true);
         failure.set(None);
+        let into = match target.target() {
+            Ok(into) => into,
+            Err(found) => {
+                target.errors.0.set(found);
+                focus_first_problem();
+                return;
+            }
+        };
+        sending.set(true);
+        let confirm = matches!(into, RestoreTargetDraft::InPlace).then(|| typed.get_untracked());
         let body = RestoreCreate {
-            target: RestoreTargetDraft::InPlace,
+            target: into,
             pitr_stop_time: stop.as_ref().and_then(RecoveryStop::time_text),
             pitr_stop_position: stop
                 .as_ref()
                 .and_then(position_of)
                 .and_then(|position| serde_json::to_value(position).ok()),
-            confirm: Some(typed.get_untracked()),
+            confirm,
             restore_configuration: false,
         };
         spawn_local(async move {
             match service().backup_restore(id, &body).await {
                 Ok(restore) => {
                     on_close.run(());
-                    if restore.approval.is_some() {
+                    if let RestoreTarget::NewDatastore { name } = &restore.target {
+                        toasts.tell(format!("Restoring into {name}."));
+                        router.go(&format!("/datastores/{}/restores", restore.datastore_id));
+                        open_job(restore.job_id);
+                    } else if restore.approval.is_some() {
                         toasts.tell("Asked for approval. It begins once a second administrator approves it.");
                         router.go(&format!("/datastores/{}/restores", restore.datastore_id));
                     } else {
@@ -134,8 +152,11 @@ pub fn RestoreDialog(
                     }
                 }
                 Err(error) => {
-                    let _ = failure.try_set(Some(error.into()));
+                    let error = Failure::from(error);
+                    target.refuse(&error);
+                    let _ = failure.try_set(Some(error));
                     let _ = sending.try_set(false);
+                    focus_first_problem();
                 }
             }
         });
@@ -155,19 +176,21 @@ pub fn RestoreDialog(
                             <div><dt>"Taken"</dt> <dd><Time at=taken /></dd></div>
                         </dl>
                     </section>
-                    {draft.is_offered.then(|| view! {
-                        <section>
-                            <h3>"Restore settings"</h3>
-                            <StopChoice draft backup=backup.clone() />
-                        </section>
-                    })}
+                    <section>
+                        <h3>"Restore settings"</h3>
+                        <TargetChoice draft=target />
+                        {draft.is_offered.then(|| view! { <StopChoice draft backup=backup.clone() /> })}
+                    </section>
                     <section aria-busy=move || (!is_current.get() && !none()).to_string()>
                         <h3>"Plan"</h3>
                         <Show when=none>
                             <p class="muted">"Shown once it is clear where the restore stops."</p>
                         </Show>
                         <div class:stale=move || !is_current.get() hidden=none>
-                            {move || plan.failure.get().is_none().then(|| plan.data.get()).flatten().map(|(_, plan)| view! { <PlanView plan /> })}
+                            {move || plan.failure.get().is_none().then(|| plan.data.get()).flatten().map(|(_, plan)| match target.is_new() {
+                                true => new_plan(plan, method),
+                                false => view! { <PlanView plan /> }.into_any(),
+                            })}
                             {move || plan.failure.get().map(|failure| view! { <Problem failure retry=Callback::new(move |()| plan.reload()) /> })}
                             <Show when=move || plan.slow.get() && plan.data.with(Option::is_none)>
                                 <SkeletonLines lines=5 />
@@ -176,15 +199,20 @@ pub fn RestoreDialog(
                     </section>
                 </div>
                 <footer class="dialog-foot">
-                    {guarded.then(|| view! {
-                        <div class="note info">
-                            <Icon name="lock" />
-                            <p class="grow">"This datastore is guarded: the restore begins once another administrator approves it, within 24 hours."</p>
-                        </div>
-                    })}
-                    <Warning name=datastore.name.clone() number=backup.number taken draft choice />
+                    {move || match target.is_new() {
+                        true => view! { <NewTargetNote draft=target number until=until(draft, choice) /> }.into_any(),
+                        false => view! {
+                            {guarded.then(|| view! {
+                                <div class="note info">
+                                    <Icon name="lock" />
+                                    <p class="grow">"This datastore is guarded: the restore begins once another administrator approves it, within 24 hours."</p>
+                                </div>
+                            })}
+                            <Warning name=name.get_value() number taken draft choice />
+                        }.into_any(),
+                    }}
                     {move || failure.get().map(|failure| view! { <Problem failure /> })}
-                    <div class="field">
+                    <div class="field" hidden=move || target.is_new()>
                         <label for="restore-confirm">"Type " <b>{datastore.name.clone()}</b> " to confirm"</label>
                         <input
                             id="restore-confirm"
@@ -198,78 +226,10 @@ pub fn RestoreDialog(
                     </div>
                     <div class="dialog-actions">
                         <button type="button" class="button" on:click=move |_| on_close.run(())>"Cancel"</button>
-                        <button type="submit" class="button primary" disabled=move || !ready()>{if guarded { "Ask for approval" } else { "Restore" }}</button>
+                        <button type="submit" class="button primary" disabled=move || !ready()>{move || if guarded && !target.is_new() { "Ask for approval" } else { "Restore" }}</button>
                     </div>
                 </footer>
             </form>
         </Dialog>
-    }
-}
-
-/// The yellow box: worded as people know it, with the instant in UTC and in their zone.
-#[component]
-fn Warning(name: String, number: i64, taken: DateTime<Utc>, draft: StopDraft, choice: Memo<Choice>) -> impl IntoView {
-    let clock = clock();
-    let created = taken.format("%d/%m/%Y %H:%M UTC").to_string();
-    // What is restored, the instant from which on everything is lost, and how to speak of it.
-    let since = if draft.whole { "from that second on" } else { "after that instant" };
-    let told = move || {
-        let (at, how, lost) = match choice.get() {
-            Choice::Exactly | Choice::Unclear => return (None, String::new(), ""),
-            Choice::To(RecoveryStop::Time { at }) => (Some(at), "replay the log up to ".to_owned(), since),
-            Choice::To(RecoveryStop::Latest) => {
-                let end = draft.reach.with(|reach| reach.as_ref().map(|reach| reach.to));
-                (end, "replay all of the archived log, which reaches to ".to_owned(), "after its end")
-            }
-            Choice::To(RecoveryStop::Position { .. }) => {
-                let entry = draft.entry.get_value();
-                let transaction = entry.as_ref().map(|entry| entry.transaction.clone()).unwrap_or_default();
-                let how = format!("replay the log to just before transaction {transaction}, committed at ");
-                (entry.map(|entry| entry.committed_at), how, "from that place on")
-            }
-        };
-        (at, how, lost)
-    };
-    let ago = move |at: DateTime<Utc>| {
-        let seconds = (clock.second.get() - at).num_milliseconds() as f64 / 1000.0;
-        format!("{} ago", format::duration(seconds.max(0.0)))
-    };
-    let kept = StoredValue::new(name);
-    view! {
-        <div class="going" role="group" aria-labelledby="restore-going">
-            <Icon name="warning" />
-            <div>
-                <h3 id="restore-going">"You are going to restore a backup"</h3>
-                {move || match (told(), choice.with(|choice| *choice == Choice::Unclear)) {
-                    (_, true) => view! { <p>"Choose where the restore stops: an instant that the archived log holds, or the latest."</p> }.into_any(),
-                    ((Some(at), how, lost), _) => {
-                        let utc = with_fraction(write_utc(at), at);
-                        let local = with_fraction(write_local(at), at);
-                        view! {
-                            <p>
-                                "You are about to restore backup " {number} " and " {how} <b class="nowrap">{utc} " UTC"</b> ", "
-                                <span class="nowrap">{move || ago(at)}</span>
-                                ". This process will completely overwrite your current data, and everything committed " {lost} " will be lost."
-                            </p>
-                            <p class="small">
-                                "In your zone: " <span class="nowrap">{local} " " {zone_name(at)}</span>
-                                ". The log after it stays archived: a later restore can go there as long as retention keeps it. The replaced data of "
-                                <b>{kept.get_value()}</b> " is kept for " {domain::restore::UNDO_HOURS} " hours, so that it can be put back."
-                            </p>
-                        }.into_any()
-                    }
-                    _ => view! {
-                        <p>
-                            "You are about to restore a backup created on " <b class="nowrap">{created.clone()}</b>
-                            ". This process will completely overwrite your current data and all changes since your last backup will be lost."
-                        </p>
-                        <p class="small">
-                            "In your zone: " <span class="nowrap">{write_local(taken)} " " {zone_name(taken)}</span> ". The replaced data of "
-                            <b>{kept.get_value()}</b> " is kept for " {domain::restore::UNDO_HOURS} " hours, so that it can be put back."
-                        </p>
-                    }.into_any(),
-                }}
-            </div>
-        </div>
     }
 }

@@ -6,12 +6,8 @@ use leptos::prelude::*;
 use super::icon::Icon;
 use crate::state::chain::listed;
 
-/// What the restore would do, in numbers.
-fn figures(plan: &RestorePlan) -> AnyView {
-    let seconds = |seconds: Option<u64>| match seconds {
-        Some(seconds) => format!("about {}", format::duration(seconds as f64)),
-        None => "not known before the first restore".to_owned(),
-    };
+/// Which backups and logs it takes.
+pub fn sources(plan: &RestorePlan) -> AnyView {
     let backups = match plan.chain.as_slice() {
         [full, increments @ ..] if !increments.is_empty() => {
             let word = if increments.len() == 1 { "increment" } else { "increments" };
@@ -24,13 +20,25 @@ fn figures(plan: &RestorePlan) -> AnyView {
         let word = if plan.log_segments == 1 { "segment" } else { "segments" };
         format!("Replays {} log {word}, {}", plan.log_segments, format::bytes(plan.log_bytes))
     });
+    view! {
+        {backups.map(|backups| view! { <dt>"Restored from"</dt> <dd>{backups}</dd> })}
+        {logs.map(|logs| view! { <dt>"Log"</dt> <dd>{logs}</dd> })}
+    }
+    .into_any()
+}
+
+/// What the restore would do, in numbers.
+fn figures(plan: &RestorePlan) -> AnyView {
+    let seconds = |seconds: Option<u64>| match seconds {
+        Some(seconds) => format!("about {}", format::duration(seconds as f64)),
+        None => "not known before the first restore".to_owned(),
+    };
     let replaces_files = plan.databases.is_none();
     let room = if replaces_files { "Disk space" } else { "Disk space of the worker" };
     view! {
         <dl class="plan">
             {plan.databases.as_ref().map(changes)}
-            {backups.map(|backups| view! { <dt>"Restored from"</dt> <dd>{backups}</dd> })}
-            {logs.map(|logs| view! { <dt>"Log"</dt> <dd>{logs}</dd> })}
+            {sources(plan)}
             <dt>"Read from the storage"</dt> <dd>{format::bytes(plan.fetch_bytes)}</dd>
             {replaces_files.then(|| view! { <dt>"Unpacked"</dt> <dd>{format::bytes(plan.unpacked_bytes)}</dd> })}
             <dt>{room}</dt>

@@ -30,7 +30,13 @@ fn usual_unit(engine: Engine) -> &'static str {
 }
 
 #[component]
-pub fn ServiceFields(draft: ConnectionDraft, errors: FieldErrors) -> impl IntoView {
+pub fn ServiceFields(
+    draft: ConnectionDraft,
+    errors: FieldErrors,
+    /// What it means to name no way.
+    #[prop(default = words(ServiceKind::None).1)]
+    without: &'static str,
+) -> impl IntoView {
     let kind = draft.service_kind;
     let unit = Signal::derive(move || usual_unit(draft.engine.get()).to_owned());
     let mut kinds = vec![ServiceKind::Systemd, ServiceKind::Command];
@@ -59,7 +65,12 @@ pub fn ServiceFields(draft: ConnectionDraft, errors: FieldErrors) -> impl IntoVi
                     })
                     .collect_view()}
             </div>
-            <p class="hint">{move || words(kind.get()).1}</p>
+            <p class="hint">
+                {move || match kind.get() {
+                    ServiceKind::None => without,
+                    kind => words(kind).1,
+                }}
+            </p>
         </fieldset>
         {move || match kind.get() {
             ServiceKind::Systemd => view! {

@@ -1,6 +1,9 @@
 //! What a person has typed about a connection, and what of it is sent.
 
-use domain::{Datastore, DatastoreCreate, DatastorePatch, Engine, FieldError, Secret, Service, SharedDirectory};
+use domain::restore::NewDatastore;
+use domain::{
+    Datastore, DatastoreCreate, DatastorePatch, Engine, FieldError, Method, Secret, Service, SharedDirectory,
+};
 use leptos::prelude::*;
 use uuid::Uuid;
 
@@ -162,6 +165,43 @@ impl ConnectionDraft {
         let mut errors = create.validate();
         errors.extend(port.err());
         if errors.is_empty() { Ok(create) } else { Err(errors) }
+    }
+
+    /// The form of a datastore that a restore makes, beside the one that the backup is of.
+    pub fn beside(source: &Datastore) -> Self {
+        let draft = Self::new();
+        draft.engine.set(source.engine);
+        draft.host.set(source.host.clone());
+        draft.username.set(source.username.clone().unwrap_or_default());
+        draft.service_kind.set(ServiceKind::None);
+        draft
+    }
+
+    /// A datastore to be made by a restore of a backup by `method` of `source`; `worker` is the name of the worker that does it.
+    ///
+    /// # Errors
+    /// The fields that the shared rules refuse.
+    pub fn to_restored(
+        self,
+        source: &Datastore,
+        method: Method,
+        worker: &str,
+    ) -> Result<NewDatastore, Vec<FieldError>> {
+        let port = self.typed_port();
+        let through_server = method.restores_through_server();
+        let new = NewDatastore {
+            name: self.name.get_untracked(),
+            data_directory: filled(&self.data_directory.get_untracked()).filter(|_| !through_server),
+            service: Some(self.service()).filter(|service| *service != Service::None && !through_server),
+            host: filled(&self.host.get_untracked()),
+            port: port.clone().unwrap_or_default(),
+            username: filled(&self.username.get_untracked()),
+            password: Some(self.password.get_untracked()).filter(|password| !password.is_empty()).map(Secret::new),
+            worker: filled(worker),
+        };
+        let mut errors = new.validate(source, method);
+        errors.extend(port.err());
+        if errors.is_empty() { Ok(new) } else { Err(errors) }
     }
 
     /// What was changed of a datastore that exists.

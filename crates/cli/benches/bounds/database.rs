@@ -12,6 +12,11 @@ pub trait Database {
     /// The engine's name for people.
     fn title(&self) -> &'static str;
 
+    /// The variable by which a worker finds the engine's programs, and their directory, where they are in no usual place.
+    fn programs(&self) -> Option<(&'static str, PathBuf)> {
+        None
+    }
+
     /// How it is registered, with a service that can be stopped and started.
     fn registration(&self) -> DatastoreCreate;
 
@@ -35,7 +40,7 @@ pub trait Database {
     fn write_log(&self, bytes: u64) -> Result<()>;
 
     /// The commands that replay the segments in `$LOGS` on the restored `$DIRECTORY` from `$START` on, and print the seconds.
-    fn replay_script(&self) -> &'static str;
+    fn replay_script(&self) -> String;
 
     /// Where a replay on a backup starts, as the script takes it.
     fn replay_start(&self, manifest: &Manifest) -> Result<String>;

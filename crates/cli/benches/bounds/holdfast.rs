@@ -28,6 +28,7 @@ pub struct ControlPlane {
     process: Child,
     pub client: Client,
     pub directory: PathBuf,
+    programs: Option<(&'static str, PathBuf)>,
 }
 
 /// A worker.
@@ -52,9 +53,16 @@ impl ControlPlane {
         let address = lines.find_map(|line| line.ok()?.strip_prefix(READY).map(str::to_owned));
         // It must never meet a closed pipe.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut started = Self { process, client: Client::new(String::new()), directory: directory.into() };
+        let mut started =
+            Self { process, client: Client::new(String::new()), directory: directory.into(), programs: None };
         started.client = Client::new(address.context("holdfast serve ended before it was ready")?);
         Ok(started)
+    }
+
+    /// Has its workers find an engine's programs in a directory, which a variable names.
+    pub fn with_programs(mut self, programs: Option<(&'static str, PathBuf)>) -> Self {
+        self.programs = programs;
+        self
     }
 
     /// The service's process.
@@ -72,6 +80,7 @@ impl ControlPlane {
         let started_at = chrono::Utc::now();
         let process = Command::new(PROGRAM)
             .envs(programs.map(|programs| ("HOLDFAST_POSTGRESQL_BIN", programs)))
+            .envs(self.programs.clone())
             .args(["--log", "warn", "worker", "--name", "bench", "--server", self.client.base()])
             .arg("--token-file")
             .arg(self.directory.join("worker.token"))

@@ -30,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 pub async fn measure(database: &impl Database, sizes: crate::Sizes, table: &mut Table) -> Result<()> {
     let title = database.title();
     let place = testkit::scratch_directory("bounds")?;
-    let plane = ControlPlane::start(&place.join("holdfast"))?;
+    let plane = ControlPlane::start(&place.join("holdfast"))?.with_programs(database.programs());
     database.grow_to(sizes.small_bytes)?;
     let worker = plane.start_worker().await?;
     let datastore = plane.register(&database.registration()).await?;
@@ -66,7 +66,7 @@ pub async fn measure(database: &impl Database, sizes: crate::Sizes, table: &mut 
         let directory = place.join(format!("bare-{round}"));
         bare::unpack(database.restore_script(), &bare_backup, &directory)?;
         settle()?;
-        bare.push(bare::replay(database.replay_script(), &directory, &logs, database.replay_start(&manifest)?)?);
+        bare.push(bare::replay(&database.replay_script(), &directory, &logs, database.replay_start(&manifest)?)?);
         fs::remove_dir_all(&directory).context("remove the bare copy")?;
         if let (Some(holdfast), Some(bare)) = (holdfast.last(), bare.last()) {
             println!("{title} replay {round} of {ROUNDS}: Holdfast {}, bare {}", seconds(*holdfast), seconds(*bare));

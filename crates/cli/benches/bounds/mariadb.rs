@@ -117,7 +117,7 @@ impl Database for MariaDb {
         self.sql("flush binary logs").map(drop)
     }
 
-    fn replay_script(&self) -> &'static str {
+    fn replay_script(&self) -> String {
         r#"user=(); if [ "$(id -u)" = 0 ]; then chown -R mysql: "$DIRECTORY"; user=(--user=mysql); fi
         chmod 711 .; began=$(date +%s.%N)
         mariadbd --no-defaults "${user[@]}" --datadir="$DIRECTORY" --socket="$DIRECTORY/s" --pid-file="$DIRECTORY/p"             --skip-networking --skip-grant-tables --skip-log-bin --innodb-buffer-pool-size=64M             --innodb-flush-log-at-trx-commit=0 --innodb-log-file-size=256M > "$DIRECTORY/log" 2>&1 &
@@ -125,6 +125,7 @@ impl Database for MariaDb {
         logs=(); for log in "$LOGS"/*; do [[ "$(basename "$log")" < "${START%:*}" ]] || logs+=("$log"); done
         mariadb-binlog --no-defaults --start-position="${START#*:}" "${logs[@]}" | mariadb --no-defaults --binary-mode --socket="$DIRECTORY/s"
         kill %1; wait; echo "$(date +%s.%N) - $began" | bc"#
+        .to_owned()
     }
 
     fn replay_start(&self, manifest: &Manifest) -> Result<String> {

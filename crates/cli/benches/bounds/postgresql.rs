@@ -120,7 +120,7 @@ impl Database for Postgres {
         self.sql("select pg_switch_wal()").map(drop)
     }
 
-    fn replay_script(&self) -> &'static str {
+    fn replay_script(&self) -> String {
         r#"major=$(cat "$DIRECTORY/PG_VERSION"); programs=/usr/lib/postgresql/$major/bin
         touch "$DIRECTORY/recovery.signal"; for log in "$LOGS"/*; do truncate -s 16M "$log"; done
         as=(); if [ "$(id -u)" = 0 ]; then chown -R postgres: "$DIRECTORY" "$LOGS"; as=(runuser -u postgres --); fi
@@ -129,6 +129,7 @@ impl Database for Postgres {
         until grep -q "ready to accept connections" "$DIRECTORY/log"; do kill -0 $! || cat "$DIRECTORY/log" >&2; sleep 0.05; done
         "${as[@]}" "$programs/pg_ctl" -D "$DIRECTORY" -m fast -w stop > /dev/null
         wait; echo "$(date +%s.%N) - $began" | bc"#
+        .to_owned()
     }
 
     fn replay_start(&self, _: &Manifest) -> Result<String> {

@@ -26,7 +26,7 @@ const SAME_MEMORY: f64 = 1.10;
 pub async fn measure(database: &impl Database, sizes: Sizes, table: &mut Table) -> Result<()> {
     let title = database.title();
     let place = testkit::scratch_directory("bounds")?;
-    let plane = ControlPlane::start(&place.join("holdfast"))?;
+    let plane = ControlPlane::start(&place.join("holdfast"))?.with_programs(database.programs());
 
     println!("{title}: making {} of data", mib(sizes.small_bytes));
     database.grow_to(sizes.small_bytes)?;

@@ -14,6 +14,7 @@ use super::{dump, preflight};
 use crate::EngineError;
 use crate::my_family::blocking;
 use crate::my_family::dump::{Dialect, against_dumps};
+use crate::my_family::hot_copy::preparation::link_reason;
 use crate::problem::{Increments, Problem, fine, judge, judge_dumps, judge_logs, offline};
 
 /// Programs that restoring needs and backing up does not.
@@ -62,7 +63,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
         None => size_told(datastore, cancel).await,
     };
     let mut capabilities =
-        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::Possible, &mut findings);
+        judge(Method::Mariabackup, "MariaDB", against_backups, against_restores, Increments::AsOffered, &mut findings);
     let now = dump::now_of(&facts);
     let against_dumps = against_dumps(&dump::MariadbDialect, datastore, &now, cancel).await;
     judge_dumps(&mut capabilities, dump::MariadbDialect.method(), against_dumps, &mut findings);
@@ -106,7 +107,7 @@ fn against_restores(
         ));
     }
     if let Some((count, link)) = contents.and_then(|contents| Some((contents.links.len(), contents.links.first()?))) {
-        problems.push(Problem::new(ErrorCode::ServerSettingMissing, layout::link_reason(Path::new(link), count)));
+        problems.push(Problem::new(ErrorCode::ServerSettingMissing, link_reason(Path::new(link), count)));
     }
     if let Some(source) = facts.key_source() {
         let detail = format!(

@@ -83,51 +83,6 @@ fn is_table_space(name: &str) -> bool {
     name.starts_with("aria_log") || (name.starts_with("ibdata") || name.starts_with("undo")) && !name.contains(".log")
 }
 
-/// Refuses tables whose files are outside the data directory: they would be the live server's files, not the backup's.
-///
-/// # Errors
-/// `server_setting_missing`, naming a table.
-pub(super) fn refuse_links(links: &[PathBuf]) -> Result<(), EngineError> {
-    match links.first() {
-        None => Ok(()),
-        Some(link) => Err(EngineError::known(ErrorCode::ServerSettingMissing, link_reason(link, links.len()))),
-    }
-}
-
-/// Why a table with a file elsewhere prevents a restore in place.
-pub(super) fn link_reason(link: &Path, count: usize) -> String {
-    format!(
-        "{count} table file(s) are outside the data directory, one of them by {}; tables with DATA DIRECTORY can't be \
-         restored in place.",
-        link.display()
-    )
-}
-
-/// Refuses anything that `mbstream` has no reason to make. // F-83
-///
-/// # Errors
-/// `object_corrupted`, naming the file.
-pub(super) fn check_unpacked(directory: &Path) -> Result<(), EngineError> {
-    let mut directories = vec![directory.to_owned()];
-    while let Some(directory) = directories.pop() {
-        let failed = EngineError::file("looking through what was unpacked", &directory);
-        let entries: Vec<_> = fs::read_dir(&directory).and_then(Iterator::collect).map_err(failed)?;
-        for entry in entries {
-            let path = entry.path();
-            let kind = entry.file_type().map_err(EngineError::file("looking at an unpacked file", &path))?;
-            if kind.is_dir() {
-                directories.push(path);
-            } else if !kind.is_file() {
-                return Err(EngineError::known(
-                    ErrorCode::ObjectCorrupted,
-                    format!("The backup holds {}, which is neither file nor directory.", path.display()),
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,19 +127,9 @@ mod tests {
         let contents = contents(directory.path()).expect("walk");
         assert_eq!(contents.backup_bytes, 3000);
         assert_eq!(contents.links, [directory.path().join("shop/t.isl")]);
-        assert!(refuse_links(&contents.links).is_err());
-        assert!(refuse_links(&[]).is_ok());
         assert_eq!(contents.backticked, None);
         let directory = directory_with(&["@0060x/t.ibd", "@0060x/u.MAI"]);
         let contents = super::contents(directory.path()).expect("walk");
         assert_eq!(contents.backticked, Some(directory.path().join("@0060x/u.MAI")));
-    }
-
-    #[test]
-    fn f83_links_are_refused() {
-        let directory = directory_with(&["shop/t.ibd"]);
-        check_unpacked(directory.path()).expect("plain files");
-        std::os::unix::fs::symlink("/etc", directory.path().join("shop/evil")).expect("link");
-        assert_eq!(check_unpacked(directory.path()).expect_err("a link").code(), ErrorCode::ObjectCorrupted);
     }
 }

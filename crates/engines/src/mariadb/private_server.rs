@@ -12,8 +12,8 @@ use domain::{Engine, ErrorCode, LogLevel};
 use process::Command;
 
 use super::client::CLIENT;
-use super::preparation::remove_tool_files;
 use crate::my_family::blocking;
+use crate::my_family::hot_copy::preparation::remove_tool_files;
 use crate::my_family::private_server::{PrivateServer, names, remove_new_files, with_path};
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Probe, Staging};

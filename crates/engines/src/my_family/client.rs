@@ -11,6 +11,8 @@ use std::time::Duration;
 use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
 use process::{Command, ProcessError};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
 use super::option_file::client_options;
@@ -58,15 +60,36 @@ pub(crate) async fn query_socket(
     sql: &str,
     cancel: &CancellationToken,
 ) -> Result<Vec<Row>, ProcessError> {
-    let command = Command::new(program)
+    ask(socket_client(program, socket).time_limit(ANSWER_LIMIT), sql, cancel).await
+}
+
+/// Has a private server run statements that hold secrets: they go by the client's input, not by an argument. `hidden` is what
+/// must not come back with an error. There is no limit of time.
+pub(crate) async fn tell_socket(
+    program: impl Into<OsString>,
+    socket: &Path,
+    sql: SecretString,
+    hidden: Vec<SecretString>,
+    cancel: &CancellationToken,
+) -> Result<(), ProcessError> {
+    let client = socket_client(program, socket).args(["--batch", "--default-character-set=utf8mb4"]);
+    let client = hidden.into_iter().fold(client, Command::redact);
+    let mut child = client.stdin_piped().spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // A client that is gone tells by its end why.
+        let _ = input.write_all(sql.expose_secret().as_bytes()).await;
+        let _ = input.shutdown().await;
+    }
+    child.wait(cancel).await?.success_or_error("mysql").map(drop)
+}
+
+fn socket_client(program: impl Into<OsString>, socket: &Path) -> Command {
+    let mut option = OsString::from("--socket=");
+    option.push(socket);
+    Command::new(program)
         .env(NO_LOGIN_FILE.0, NO_LOGIN_FILE.1)
         .args(["--no-defaults", "--protocol=socket", "--user=root"])
-        .arg({
-            let mut option = OsString::from("--socket=");
-            option.push(socket);
-            option
-        });
-    ask(command.time_limit(ANSWER_LIMIT), sql, cancel).await
+        .arg(option)
 }
 
 /// Asks the datastore's server. Several statements give their rows one after the other.
@@ -113,25 +136,30 @@ fn unescape(field: &str) -> String {
 }
 
 /// What a refusal of the server means: `host_unreachable`, `authentication_failed` and `missing_privilege` with the server's
-/// words; whatever else the client failed with. Numbers: MariaDB's manual, "MariaDB Error Code Reference"; MySQL's, "Server Error
-/// Message Reference" and "Client Error Message Reference".
+/// words; whatever else the client failed with.
 pub(crate) fn failure(error: ProcessError, datastore: &DatastoreAccess) -> EngineError {
+    let meaning = refusal(&error).and_then(|(number, text)| meaning(number, &text, datastore));
+    meaning.unwrap_or_else(|| EngineError::process("asking the server", error))
+}
+
+/// What an error of a login or of a missing grant means. Numbers: MariaDB's manual, "MariaDB Error Code Reference"; MySQL's, "Server
+/// Error Message Reference" and "Client Error Message Reference".
+pub(crate) fn meaning(number: u32, text: &str, datastore: &DatastoreAccess) -> Option<EngineError> {
     let (title, address) = (datastore.engine.title(), format!("{}:{}", datastore.host, datastore.port));
-    match refusal(&error) {
-        Some((2002 | 2003 | 2005 | 2006 | 2012 | 2013 | 1040, text)) => {
-            EngineError::known(ErrorCode::HostUnreachable, format!("{title} at {address} can't be reached: {text}."))
+    let (code, detail) = match number {
+        2002 | 2003 | 2005 | 2006 | 2012 | 2013 | 1040 => {
+            (ErrorCode::HostUnreachable, format!("{title} at {address} can't be reached: {text}."))
         }
-        Some((1045 | 1698 | 1129 | 1130 | 1524 | 1820 | 1862 | 2059 | 2061 | 3118 | 3955 | 4151, text)) => {
-            EngineError::known(
-                ErrorCode::AuthenticationFailed,
-                format!("{title} at {address} refused the user {:?}: {text}.", user(datastore)),
-            )
+        1045 | 1698 | 1129 | 1130 | 1524 | 1820 | 1862 | 2059 | 2061 | 3118 | 3955 | 4151 => (
+            ErrorCode::AuthenticationFailed,
+            format!("{title} at {address} refused the user {:?}: {text}.", user(datastore)),
+        ),
+        1044 | 1142 | 1143 | 1227 | 1370 => {
+            (ErrorCode::MissingPrivilege, format!("{title} at {address} refused: {text}."))
         }
-        Some((1044 | 1142 | 1143 | 1227 | 1370, text)) => {
-            EngineError::known(ErrorCode::MissingPrivilege, format!("{title} at {address} refused: {text}."))
-        }
-        _ => EngineError::process("asking the server", error),
-    }
+        _ => return None,
+    };
+    Some(EngineError::known(code, detail))
 }
 
 /// The number and the words of the error that a client ended with.

@@ -1,7 +1,7 @@
-//! A backup: the server clones itself into a directory beside its data, tar streams that, and it goes away.
+//! A backup: a clone of the server's data in a directory that goes away, and tar, which streams it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,14 +14,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::clone::{self, Clone};
 use super::facts::{LogPosition, ServerFacts};
-use super::{STREAM_EXTENSION, layout, preflight};
+use super::way::Way;
+use super::{STREAM_EXTENSION, layout, over_network, preflight};
 use crate::logs::LogStart;
 use crate::my_family::binary_log::{LogFileName, position_of, stream_of};
 use crate::my_family::blocking;
 use crate::my_family::client::user;
 use crate::my_family::uptime::was_restarted;
 use crate::problem::Problem;
-use crate::{BackupFacts, BackupRequest, EngineError, OutputStream, RunningBackup, StreamSpec};
+use crate::{BackupFacts, BackupRequest, EngineError, LogSink, OutputStream, RunningBackup, StreamSpec};
 
 /// How long tar may wait for somebody to take what it read. // F-03
 const STALL_LIMIT: Duration = Duration::from_secs(15 * 60);
@@ -62,20 +63,15 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
     let started = Instant::now();
     let before = ServerFacts::ask(&datastore, &cancel).await?;
     preflight::check_identity(&datastore, &before)?;
-    preflight::check_plugin(&datastore, &before, &cancel).await.map_err(Problem::into_error)?;
-    preflight::check_privileges(&datastore, &before, &cancel).await.map_err(Problem::into_error)?;
-    let directory = preflight::local_data_directory(&datastore, &before)?;
-    let owner = Credentials::of_owner(&directory).map_err(EngineError::file("finding the data's owner", &directory))?;
-    let walked = directory.clone();
-    let contents = blocking(move || {
-        layout::contents(&walked).map_err(EngineError::file("looking through the data directory", &walked))
-    })
-    .await?;
-    preflight::check_tables(&contents).map_err(Problem::into_error)?;
-    let parent = preflight::clone_parent(&directory, contents.backup_bytes)?;
-    let position = preflight::log_position(&datastore, &cancel).await?;
-    log(LogLevel::Info, "The server clones its data");
-    let clone = clone::make(&datastore, &parent, owner, &log, &cancel).await?;
+    let way = Way::of(&datastore, &before)?;
+    if let Some(problem) = preflight::problem(&datastore, &before, Some(&way), &cancel).await {
+        return Err(problem.into_error());
+    }
+    let source = Source { datastore: &datastore, facts: &before, log: &log, cancel: &cancel };
+    let (clone, owner, position) = match way {
+        Way::Local { directory } => source.beside(directory).await?,
+        Way::Network { because } => source.over_network(&because).await?,
+    };
     check_same_server(&before, &ServerFacts::ask(&datastore, &cancel).await?, started)?;
     let told = format!("The clone is complete: {}", domain::format::bytes(clone.bytes));
     log(LogLevel::Info, &told);
@@ -107,6 +103,50 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
     }))
 }
 
+/// A server that is cloned.
+struct Source<'a> {
+    datastore: &'a DatastoreAccess,
+    facts: &'a ServerFacts,
+    log: &'a LogSink,
+    cancel: &'a CancellationToken,
+}
+
+/// A clone, whom its files belong to, and where the server stood in its log before.
+type Made = (Clone, Credentials, Option<LogPosition>);
+
+impl Source<'_> {
+    /// The clone that the server makes beside its data directory.
+    async fn beside(&self, directory: PathBuf) -> Result<Made, EngineError> {
+        let owner =
+            Credentials::of_owner(&directory).map_err(EngineError::file("finding the data's owner", &directory))?;
+        let walked = directory.clone();
+        let contents = blocking(move || {
+            layout::contents(&walked).map_err(EngineError::file("looking through the data directory", &walked))
+        })
+        .await?;
+        preflight::check_tables(&contents).map_err(Problem::into_error)?;
+        let parent = preflight::clone_parent(&directory, contents.backup_bytes)?;
+        let position = preflight::log_position(self.datastore, self.cancel).await?;
+        (self.log)(LogLevel::Info, "The server clones its data");
+        let clone = clone::local::make(self.datastore, &parent, owner, self.log, self.cancel).await?;
+        Ok((clone, owner, position))
+    }
+
+    /// The clone that a server of the worker's own fetches.
+    async fn over_network(&self, because: &EngineError) -> Result<Made, EngineError> {
+        if let Some(problem) = over_network::problems(self.datastore, self.facts, self.cancel).await.into_iter().next()
+        {
+            return Err(problem.into_error());
+        }
+        let owner = clone::helper_user().map_err(Problem::into_error)?;
+        let position = preflight::log_position(self.datastore, self.cancel).await?;
+        let told = because.to_job_error().detail;
+        (self.log)(LogLevel::Info, &format!("{told} A MySQL of the worker's own fetches the clone over the network"));
+        let clone = clone::network::make(self.datastore, self.facts, owner, self.log, self.cancel).await?;
+        Ok((clone, owner, position))
+    }
+}
+
 fn tar_arguments(directory: &Path, names: &Path) -> Vec<std::ffi::OsString> {
     let with_path = crate::my_family::private_server::with_path;
     let mut arguments: Vec<_> = ["--create", "--file=-", "--format=gnu", "--numeric-owner"].map(Into::into).to_vec();
@@ -135,7 +175,11 @@ fn write_names(directory: &Path, list: &Path) -> Result<(), EngineError> {
 }
 
 /// F-50
-fn check_same_server(before: &ServerFacts, after: &ServerFacts, started: Instant) -> Result<(), EngineError> {
+pub(super) fn check_same_server(
+    before: &ServerFacts,
+    after: &ServerFacts,
+    started: Instant,
+) -> Result<(), EngineError> {
     let replaced = after.identity() != before.identity() || after.data_directory() != before.data_directory();
     if replaced || was_restarted(before.uptime_seconds, after.uptime_seconds, started.elapsed()) {
         let what = if replaced { "replaced" } else { "restarted" };
@@ -194,7 +238,7 @@ impl Running {
             format!("--port={}", self.datastore.port),
             format!("--user={}", user(&self.datastore)),
         ];
-        let statement = format!("--execute=CLONE LOCAL DATA DIRECTORY = '{}'", self.clone.path().display());
+        let statement = format!("--execute={}", self.clone.statement);
         BackupFacts {
             engine_version: self.before.version().to_owned(),
             server_identity: self.before.identity(),

@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
+use domain::{ErrorCode, Manifest};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
 
@@ -14,8 +14,9 @@ use crate::my_family::told::Told;
 use crate::{EngineError, Staging};
 
 /// The variables that this module looks at; a server lacks those of other versions.
-const VARIABLES: [&str; 17] = [
+const VARIABLES: [&str; 18] = [
     "version",
+    "max_allowed_packet",
     "datadir",
     "server_uuid",
     "server_id",
@@ -39,8 +40,12 @@ const DATA_DIRECTORIES: [&str; 4] =
     ["innodb_data_home_dir", "innodb_log_group_home_dir", "innodb_undo_directory", "innodb_directories"];
 
 /// One server, as it described itself at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct ServerFacts {
+    /// Whether the connection was encrypted.
+    pub is_encrypted: bool,
+    /// The log sequence number of InnoDB's newest checkpoint; absent before 8.0.30.
+    pub checkpoint: Option<u64>,
     told: Told,
 }
 
@@ -59,11 +64,14 @@ impl ServerFacts {
     /// As [`query`]; `engine_mismatch` where it is no MySQL.
     pub(super) async fn ask(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result<Self, EngineError> {
         check_engine(datastore).await?;
-        let told = Told::of(query(datastore, &Told::question(&VARIABLES), cancel).await?);
+        let status = "SHOW SESSION STATUS WHERE Variable_name IN ('Ssl_cipher', 'Innodb_redo_log_checkpoint_lsn')";
+        let sql = format!("{}; {status}", Told::question(&VARIABLES));
+        let told = Told::of(query(datastore, &sql, cancel).await?);
         if told.version().is_empty() || told.variable("datadir").is_empty() {
             return Err(EngineError::known(ErrorCode::EngineToolFailed, "MySQL did not tell its version."));
         }
-        Ok(Self { told })
+        let checkpoint = told.variable("innodb_redo_log_checkpoint_lsn").parse().ok();
+        Ok(Self { is_encrypted: !told.variable("ssl_cipher").is_empty(), checkpoint, told })
     }
 
     /// `server_uuid`, which the server makes with its data directory and keeps in `auto.cnf` (manual, "Replication and Binary
@@ -132,6 +140,17 @@ impl LogPosition {
         Ok((position > 0).then(|| Self { file: file.clone(), position, gtid_executed }))
     }
 
+    /// Where the data stood when `xtrabackup` had copied it, by what it told of the backup.
+    pub(super) fn of_manifest(manifest: &Manifest) -> Option<Self> {
+        let fact = |name: &str| manifest.engine_facts.get(name).cloned();
+        let position = fact("binary_log_position")?.parse().ok()?;
+        Some(Self {
+            file: fact("binary_log_file")?,
+            position,
+            gtid_executed: fact("gtid_executed").unwrap_or_default(),
+        })
+    }
+
     fn read(text: &str) -> Result<Self, serde_json::Error> {
         let mut position: Self = serde_json::from_str(text)?;
         // A set of several servers' is told on several lines.
@@ -163,7 +182,11 @@ mod tests {
     fn a_log_elsewhere_is_no_matter_without_gtids() {
         let facts = |mode: &str, base: &str| {
             let rows = [["datadir", "/data/"], ["log_bin", "ON"], ["gtid_mode", mode], ["log_bin_basename", base]];
-            ServerFacts { told: Told::of(rows.map(|row| row.map(str::to_owned).to_vec()).to_vec()) }
+            ServerFacts {
+                is_encrypted: true,
+                checkpoint: None,
+                told: Told::of(rows.map(|row| row.map(str::to_owned).to_vec()).to_vec()),
+            }
         };
         assert_eq!(facts("ON", "/data/binlog").log_that_stays(), None);
         assert_eq!(facts("OFF", "/logs/binlog").log_that_stays(), None);

@@ -3,20 +3,21 @@
 use std::path::PathBuf;
 
 use domain::assignment::DatastoreAccess;
-use domain::{DatastoreStatus, ErrorCode, Inspection, Method, Service};
+use domain::{DatastoreStatus, ErrorCode, FindingSeverity, Inspection, Method, Service};
 use process::find_program;
 use tokio_util::sync::CancellationToken;
 
 use super::client::CLIENT;
 use super::facts::ServerFacts;
 use super::layout::{self, Contents};
-use super::{dump, preflight, programs};
+use super::way::Way;
+use super::{clone, dump, over_network, preflight, programs, xtrabackup};
 use crate::EngineError;
 use crate::my_family::account::literal;
 use crate::my_family::blocking;
 use crate::my_family::dump::{Dialect, against_dumps};
 use crate::private_directory;
-use crate::problem::{Increments, Problem, fine, judge, judge_dumps, judge_logs, offline};
+use crate::problem::{Increments, Problem, fine, judge, judge_copies, judge_dumps, judge_logs, offline};
 
 /// Looks at a server. Never fails: what is wrong is in the findings.
 pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Inspection {
@@ -34,29 +35,45 @@ pub(super) async fn inspect(datastore: &DatastoreAccess, cancel: &CancellationTo
 async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &CancellationToken) -> Inspection {
     let version = facts.version().to_owned();
     let mut findings = vec![fine("connected", format!("MySQL {version} lets {} in.", facts.account))];
-    let directory = preflight::local_data_directory(datastore, &facts);
-    let contents = match &directory {
-        Ok(directory) => walk(directory.clone()).await.ok(),
-        Err(_) => None,
+    let way = Way::of(datastore, &facts);
+    let contents = match &way {
+        Ok(Way::Local { directory }) => walk(directory.clone()).await.ok(),
+        _ => None,
     };
-    let inaccessible = directory.as_ref().err().map(Problem::of_error);
+    let inaccessible = match &way {
+        Ok(Way::Local { .. }) => None,
+        Ok(Way::Network { because }) | Err(because) => Some(Problem::of_error(because)),
+    };
 
     let mut against_backups = Vec::new();
     against_backups.extend(preflight::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
-    match preflight::check_plugin(datastore, &facts, cancel).await {
-        Ok(()) => against_backups.extend(preflight::check_privileges(datastore, &facts, cancel).await.err()),
-        // Without the plugin its tables are not there to be granted.
-        Err(problem) => against_backups.push(problem),
+    against_backups.extend(preflight::problem(datastore, &facts, way.as_ref().ok(), cancel).await);
+    let mut data_size_bytes = contents.as_ref().map(|contents| contents.backup_bytes);
+    match &way {
+        Ok(Way::Local { .. }) => {
+            against_backups.extend(contents.as_ref().and_then(|contents| preflight::check_tables(contents).err()));
+        }
+        Ok(Way::Network { because }) => {
+            private_directory::sweep(&clone::helper_parent());
+            let told = Problem::of_error(because).detail;
+            let detail = format!("{told} A MySQL of the worker's own fetches the clone over the network.");
+            findings.push(fine("clone_over_network", detail));
+            findings.extend((!facts.is_encrypted).then(|| unencrypted().into_finding(FindingSeverity::Warning)));
+            against_backups.extend(over_network::problems(datastore, &facts, cancel).await);
+            data_size_bytes =
+                over_network::Tables::ask(datastore, &facts, cancel).await.ok().map(|tables| tables.data_bytes);
+        }
+        Err(_) => against_backups.extend(inaccessible.clone()),
     }
-    against_backups.extend(inaccessible.clone());
-    against_backups.extend(contents.as_ref().and_then(|contents| preflight::check_tables(contents).err()));
     if find_program("tar", &[]).is_none() {
         against_backups.push(Problem::missing_tool("tar"));
     }
     let against_restores = against_restores(datastore, &facts, inaccessible).await;
 
     let mut capabilities =
-        judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::Unknown, &mut findings);
+        judge(Method::MysqlClone, "MySQL", against_backups, against_restores, Increments::AsOffered, &mut findings);
+    let against_copies = xtrabackup::against(datastore, &facts, way.as_ref().ok(), cancel).await;
+    judge_copies(&mut capabilities, Method::Xtrabackup, against_copies, &mut findings);
     let now = dump::now_of(&facts);
     let against_dumps = against_dumps(&dump::MysqlDialect, datastore, &now, cancel).await;
     judge_dumps(&mut capabilities, dump::MysqlDialect.method(), against_dumps, &mut findings);
@@ -66,7 +83,7 @@ async fn look(datastore: &DatastoreAccess, facts: ServerFacts, cancel: &Cancella
         engine_version: Some(version),
         data_directory: Some(facts.data_directory().display().to_string()),
         server_identity: facts.identity(),
-        data_size_bytes: contents.map(|contents| contents.backup_bytes),
+        data_size_bytes,
         capabilities,
         findings,
         refusal: None,
@@ -80,6 +97,13 @@ async fn walk(directory: PathBuf) -> Result<Contents, EngineError> {
         layout::contents(&directory).map_err(EngineError::file("looking through the data directory", &directory))
     })
     .await
+}
+
+/// The clone would cross the network for everybody to read.
+fn unencrypted() -> Problem {
+    let detail = "The server takes connections without TLS only: a clone crosses the network unencrypted.";
+    Problem::new(ErrorCode::ServerSettingMissing, detail)
+        .remedy("[mysqld]\nssl_cert = server-cert.pem\nssl_key = server-key.pem")
 }
 
 /// All that keeps the data directory from being replaced; the first is the reason shown.

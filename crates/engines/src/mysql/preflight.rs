@@ -9,8 +9,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::query;
 use super::facts::{LogPosition, ServerFacts};
-use super::layout::{self, Contents};
+use super::layout::Contents;
 use super::programs;
+use super::way::Way;
 use crate::EngineError;
 use crate::my_family::account::{grant_statement, missing_of, quoted};
 use crate::my_family::greeting::check_registered;
@@ -18,49 +19,11 @@ use crate::problem::Problem;
 
 /// The first version with the clone plugin (manual, "The Clone Plugin").
 const OLDEST: [u32; 3] = [8, 0, 17];
-const INSTALL: &str = "INSTALL PLUGIN clone SONAME 'mysql_clone.so';";
-/// The tables that tell whether a clone was completed, and where the server stands in its log.
-const STATUS_TABLES: [&str; 2] = ["performance_schema.clone_status", "performance_schema.log_status"];
-
-/// The data directory, as seen from here. A server on another machine may name a path that is another server's here.
-///
-/// # Errors
-/// `data_directory_inaccessible`, `data_directory_mismatch`.
-pub(super) fn local_data_directory(datastore: &DatastoreAccess, facts: &ServerFacts) -> Result<PathBuf, EngineError> {
-    let mismatch = |detail: String| EngineError::known(ErrorCode::DataDirectoryMismatch, detail);
-    let told = facts.data_directory();
-    let directory = told.canonicalize().map_err(|error| {
-        EngineError::known(
-            ErrorCode::DataDirectoryInaccessible,
-            format!(
-                "The server's data directory {} can't be read: {error}. The clone is made and read on the server's machine: run the \
-                 worker there.",
-                told.display()
-            ),
-        )
-    })?;
-    if let Some(registered) = &datastore.data_directory {
-        let same = Path::new(registered).canonicalize().is_ok_and(|registered| registered == directory);
-        if !same {
-            return Err(mismatch(format!("The server's data directory is {}, not {registered}.", told.display())));
-        }
-    }
-    layout::check_data_directory(&directory)?;
-    match layout::identity_of(&directory) {
-        Some(identity) if Some(&identity) == facts.identity().as_ref() => Ok(directory),
-        Some(identity) => Err(mismatch(format!(
-            "{} on the worker's machine is another server's ({identity}), not of the one at {}:{}. Run the worker on the server's \
-             machine.",
-            directory.display(),
-            datastore.host,
-            datastore.port
-        ))),
-        None => Err(EngineError::known(
-            ErrorCode::DataDirectoryInaccessible,
-            format!("{} can't be read, which tells whose data it is.", directory.join("auto.cnf").display()),
-        )),
-    }
-}
+pub(super) const INSTALL: &str = "INSTALL PLUGIN clone SONAME 'mysql_clone.so';";
+/// Tells where the server stands in its log.
+const LOG_STATUS: &str = "performance_schema.log_status";
+/// Tells whether a clone that the server made for itself was completed.
+const CLONE_STATUS: &str = "performance_schema.clone_status";
 
 /// Another server must not be backed up under this one's name. // F-54
 ///
@@ -70,8 +33,27 @@ pub(super) fn check_identity(datastore: &DatastoreAccess, facts: &ServerFacts) -
     check_registered(datastore, facts.identity())
 }
 
+/// What keeps every clone from being made, whichever way it comes.
+pub(super) async fn problem(
+    datastore: &DatastoreAccess,
+    facts: &ServerFacts,
+    way: Option<&Way>,
+    cancel: &CancellationToken,
+) -> Option<Problem> {
+    // Without the plugin its tables are not there to be granted.
+    if let Err(problem) = check_plugin(datastore, facts, cancel).await {
+        return Some(problem);
+    }
+    let tables: &[&str] = match way {
+        // The server that fetches it tells whether the clone is complete.
+        Some(Way::Network { .. }) => &[LOG_STATUS],
+        _ => &[CLONE_STATUS, LOG_STATUS],
+    };
+    check_privileges(datastore, facts, tables, cancel).await.err()
+}
+
 /// A server without the plugin, or too old to have it.
-pub(super) async fn check_plugin(
+async fn check_plugin(
     datastore: &DatastoreAccess,
     facts: &ServerFacts,
     cancel: &CancellationToken,
@@ -92,15 +74,17 @@ pub(super) async fn check_plugin(
     Err(Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(INSTALL))
 }
 
-/// What the account may not do. Asked by doing it: privileges that come by roles count. // F-56
-pub(super) async fn check_privileges(
+/// What the account may not do; `tables` are those that it has to read. Asked by doing it: privileges that come by roles
+/// count. // F-56
+async fn check_privileges(
     datastore: &DatastoreAccess,
     facts: &ServerFacts,
+    tables: &[&str],
     cancel: &CancellationToken,
 ) -> Result<(), Problem> {
     let mut missing = Vec::new();
     let mut statements = Vec::new();
-    for table in STATUS_TABLES {
+    for table in tables {
         match query(datastore, &format!("SELECT COUNT(*) FROM {table}"), cancel).await {
             Ok(_) => {}
             Err(error) if names_backup_admin(&error) => {
@@ -115,7 +99,7 @@ pub(super) async fn check_privileges(
         }
     }
     // Who may not look into the table is not told of the other privilege.
-    let may_ask = statements.iter().all(|statement| !statement.contains(STATUS_TABLES[1]));
+    let may_ask = statements.iter().all(|statement| !statement.contains(LOG_STATUS));
     if !may_ask && !has_backup_admin(datastore, cancel).await {
         missing.insert(0, "BACKUP_ADMIN".to_owned());
         statements.insert(0, grant_statement(&["BACKUP_ADMIN"], &facts.account));
@@ -140,14 +124,18 @@ async fn has_backup_admin(datastore: &DatastoreAccess, cancel: &CancellationToke
 /// Tables whose rows would be missing in a clone (manual, "Clone Plugin Limitations").
 pub(super) fn check_tables(contents: &Contents) -> Result<(), Problem> {
     let Some((file, engine)) = &contents.not_cloned else { return Ok(()) };
-    Err(Problem::new(
+    Err(not_cloned(&file.display().to_string(), engine))
+}
+
+/// That the rows of `table` would be missing in a clone.
+pub(super) fn not_cloned(table: &str, engine: &str) -> Problem {
+    Problem::new(
         ErrorCode::UnsupportedMethod,
         format!(
-            "The clone plugin copies tables of InnoDB alone; {} is of {engine} and would come back empty. Make it an InnoDB table \
-             (ALTER TABLE … ENGINE = InnoDB).",
-            file.display()
+            "The clone plugin copies tables of InnoDB alone; {table} is of {engine} and would come back empty. Make it an InnoDB \
+             table (ALTER TABLE … ENGINE = InnoDB)."
         ),
-    ))
+    )
 }
 
 /// Where a clone is made: beside the data directory, on the same machine and as a rule on the same file system. Never inside: the
@@ -157,6 +145,15 @@ pub(super) fn check_tables(contents: &Contents) -> Result<(), Problem> {
 /// `insufficient_disk_space`. // F-40
 pub(super) fn clone_parent(directory: &Path, needed_bytes: u64) -> Result<PathBuf, EngineError> {
     let parent = directory.parent().unwrap_or(directory);
+    check_room(parent, needed_bytes)?;
+    Ok(parent.to_owned())
+}
+
+/// Whether a clone has room below `parent`.
+///
+/// # Errors
+/// `insufficient_disk_space`. // F-40
+pub(super) fn check_room(parent: &Path, needed_bytes: u64) -> Result<(), EngineError> {
     let free = nix::sys::statvfs::statvfs(parent)
         .map_or(u64::MAX, |room| room.blocks_available().saturating_mul(room.fragment_size()));
     if free < needed_bytes {
@@ -170,7 +167,7 @@ pub(super) fn clone_parent(directory: &Path, needed_bytes: u64) -> Result<PathBu
             ),
         ));
     }
-    Ok(parent.to_owned())
+    Ok(())
 }
 
 /// What receiving the binary log needs on `*.*`; the older name of the same privilege beside it.

@@ -24,10 +24,11 @@ use crate::my_family::private_server::{PrivateServer, make_owned, names, remove_
 use crate::private_directory::PrivateDirectory;
 use crate::{EngineError, Probe, Staging};
 
-/// What is not said here is the server's default.
-const ALWAYS: [&str; 13] = [
+/// Asks nobody who comes by its socket for a password.
+const TAKES_EVERYBODY: &str = "--skip-grant-tables";
+/// A server that works for itself. What is not said here is the server's default.
+pub(super) const ALONE: [&str; 12] = [
     "--persisted-globals-load=OFF",
-    "--skip-grant-tables",
     "--skip-networking",
     "--skip-log-bin",
     "--mysqlx=OFF",
@@ -38,7 +39,7 @@ const ALWAYS: [&str; 13] = [
     "--loose-caching-sha2-password-auto-generate-rsa-keys=OFF",
     "--innodb-buffer-pool-load-at-startup=OFF",
     "--innodb-buffer-pool-dump-at-shutdown=OFF",
-    // It alone knows where the clone stands in the log.
+    // It clones, and it alone knows where a clone stands in the log.
     "--plugin-load-add=mysql_clone.so",
 ];
 
@@ -187,7 +188,8 @@ fn arguments(staging: &Staging, private: &Path, purpose: Purpose<'_>) -> Vec<OsS
     arguments.push(with_path("--datadir=", &shown(staging)));
     arguments.push(with_path("--socket=", &private.join("s")));
     arguments.push(with_path("--pid-file=", &private.join("pid")));
-    arguments.extend(ALWAYS.map(OsString::from));
+    arguments.push(TAKES_EVERYBODY.into());
+    arguments.extend(ALONE.map(OsString::from));
     let mut settings = FILE_SETTINGS.to_vec();
     match purpose {
         Purpose::Probe => {

@@ -1,7 +1,9 @@
 //! Where MySQL's programs are. MariaDB's go by the same names on some machines, and neither its server nor its client does.
 
-use std::path::PathBuf;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use domain::{Engine, ErrorCode};
 use process::{Command, find_program};
@@ -23,7 +25,7 @@ pub(super) async fn find(name: &str) -> Result<PathBuf, Problem> {
     let directories = named(Engine::Mysql).into_iter().chain(USUAL.map(PathBuf::from));
     let elsewhere = directories.filter_map(|directory| find_program(directory.join(name), &[]));
     for path in elsewhere.chain(find_program(name, &[])) {
-        if version(&path).await.is_some() {
+        if is_of_mysql(&path).await {
             return Ok(path);
         }
     }
@@ -36,6 +38,22 @@ pub(super) async fn find(name: &str) -> Result<PathBuf, Problem> {
     ))
 }
 
+/// Whether a program tells a version as MySQL's do. Asked once of each file: a backup asks the server a dozen things, and starting
+/// a program takes longer than its answer.
+async fn is_of_mysql(path: &Path) -> bool {
+    static KNOWN: Mutex<BTreeMap<PathBuf, SystemTime>> = Mutex::new(BTreeMap::new());
+    let known = || KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let Ok(changed) = std::fs::metadata(path).and_then(|metadata| metadata.modified()) else { return false };
+    if known().get(path) == Some(&changed) {
+        return true;
+    }
+    let is_it = version(path).await.is_some();
+    if is_it {
+        known().insert(path.to_owned(), changed);
+    }
+    is_it
+}
+
 /// As [`find`], for a job.
 ///
 /// # Errors
@@ -45,7 +63,7 @@ pub(super) async fn find_for_job(name: &str) -> Result<PathBuf, EngineError> {
 }
 
 /// The version that a program of MySQL's tells, such as `9.7.4 for Linux on x86_64`; none of a program of MariaDB's.
-pub(super) async fn version(path: &std::path::Path) -> Option<String> {
+pub(super) async fn version(path: &Path) -> Option<String> {
     let command = Command::new(path).args(["--no-defaults", "--version"]).time_limit(ANSWER_LIMIT);
     let output = command.output(&CancellationToken::new()).await.ok()?;
     version_of(&output.stdout)

@@ -9,7 +9,7 @@ mod stop;
 
 use std::collections::BTreeMap;
 
-use domain::{ErrorCode, LogLevel};
+use domain::{ErrorCode, LogLevel, Method};
 use process::Command;
 
 use self::plan::Plan;
@@ -74,7 +74,10 @@ async fn run(staging: &Staging, replay: &LogReplay, server: &PrivateServer) -> R
 }
 
 async fn start_of(staging: &Staging, server: &PrivateServer) -> Result<Start, EngineError> {
-    let position = LogPosition::of_restored(server, staging).await?;
+    let position = match staging.manifest.method {
+        Method::Xtrabackup => of_copied(server, staging).await?,
+        _ => LogPosition::of_restored(server, staging).await?,
+    };
     let start = position.and_then(|position| {
         Some(Start {
             file: LogFileName::parse(&position.file)?,
@@ -87,6 +90,21 @@ async fn start_of(staging: &Staging, server: &PrivateServer) -> Result<Start, En
             "The restored data does not tell where it stands in the binary log: nothing can be replayed on it.";
         EngineError::known(ErrorCode::PitrNotSupported, detail)
     })
+}
+
+/// Where files stand that `xtrabackup` copied: it told so. The server may have forgotten the newest GTIDs, which it keeps in its binary log.
+async fn of_copied(server: &PrivateServer, staging: &Staging) -> Result<Option<LogPosition>, EngineError> {
+    let position = LogPosition::of_manifest(&staging.manifest);
+    // Of a manifest that somebody may have changed.
+    let gtids = position.as_ref().and_then(|position| GtidSet::parse(&position.gtid_executed).ok());
+    if let Some(gtids) = gtids.map(|gtids| gtids.to_string()).filter(|gtids| !gtids.is_empty()) {
+        let forgotten = format!("SELECT REPLACE(GTID_SUBTRACT('{gtids}', @@GLOBAL.gtid_executed), '\\n', '')");
+        let rows = server.ask(staging, &forgotten).await?;
+        if let Some(forgotten) = rows.first().and_then(|row| row.first()).filter(|set| !set.is_empty()) {
+            server.ask(staging, &format!("SET GLOBAL gtid_purged = '+{forgotten}'")).await?;
+        }
+    }
+    Ok(position)
 }
 
 /// `mysqlbinlog | mysql`.

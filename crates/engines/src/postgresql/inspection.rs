@@ -60,7 +60,7 @@ async fn look(datastore: &DatastoreAccess, server: Server, cancel: &Cancellation
         .map(|problem| JobError::new(problem.code, problem.detail.clone()));
     let (data_directory, against_restores) = against_restores(datastore, &server, &user).await;
     let title = Engine::Postgresql.title();
-    let increments = increment::obstacle(&server).map_or(Increments::Possible, Increments::Refused);
+    let increments = increment::obstacle(&server).map_or(Increments::AsOffered, Increments::Refused);
     let may_back_up = against_backups.is_empty();
     let against_logs = against_logs(datastore, &server, may_back_up).await;
     let mut capabilities =

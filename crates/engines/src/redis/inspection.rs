@@ -70,7 +70,7 @@ async fn look(
         findings.push(Problem::new(refusal.code, refusal.detail.clone()).into_finding(FindingSeverity::Error));
     }
     let mut capabilities =
-        judge(Method::Rdb, title, against_backups, against_restores, Increments::Unknown, &mut findings);
+        judge(Method::Rdb, title, against_backups, against_restores, Increments::AsOffered, &mut findings);
     if refusal.is_some() {
         capabilities.methods.clear();
     }

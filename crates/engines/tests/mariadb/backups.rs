@@ -160,7 +160,7 @@ async fn refusals_name_their_cause() {
     assert!(detail.ends_with("GRANT RELOAD, BINLOG MONITOR ON *.* TO 'holdfast'@'localhost';"), "{detail}");
 
     let log = Log::default();
-    let mut request = request(&good, Method::MariadbDump, std::path::Path::new("/tmp"), &log);
+    let mut request = request(&good, Method::Xtrabackup, std::path::Path::new("/tmp"), &log);
     request.backup_type = BackupType::Full;
     let error = driver(Engine::Mariadb).backup(request).await.err().expect("another method");
     assert_eq!(error.code(), ErrorCode::UnsupportedMethod);

@@ -196,7 +196,8 @@ async fn refusals_name_their_cause() {
     assert!(detail.ends_with("GRANT BACKUP_ADMIN ON *.* TO 'holdfast'@'%';"), "{detail}");
     server.sql("grant backup_admin on *.* to 'holdfast'@'%'").expect("grant");
 
-    for (method, backup_type) in [(Method::Mysqldump, BackupType::Full), (Method::MysqlClone, BackupType::Incremental)]
+    for (method, backup_type) in
+        [(Method::Mariabackup, BackupType::Full), (Method::MysqlClone, BackupType::Incremental)]
     {
         let mut request = request(&good, method, std::path::Path::new("/tmp"), &Log::default());
         request.backup_type = backup_type;

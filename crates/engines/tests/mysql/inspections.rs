@@ -35,6 +35,13 @@ async fn a_server_that_is_in_order_has_no_complaints() {
     assert!(inspection.data_size_bytes.is_some_and(|bytes| bytes > 1 << 20));
     let capabilities = &inspection.capabilities;
     assert_eq!((capabilities.methods.len(), capabilities.methods[0].method), (1, Method::MysqlClone));
+    let copies = capabilities.unavailable_methods.iter().find(|one| one.method == Method::Xtrabackup);
+    let why_not = copies.map(|one| one.reason.as_str()).unwrap_or_default();
+    assert!(
+        why_not.starts_with("xtrabackup is missing on the worker's machine"),
+        "{:?}",
+        capabilities.unavailable_methods
+    );
     assert!(capabilities.restore_in_place && capabilities.point_in_time_recovery);
     assert_eq!(capabilities.point_in_time_recovery_reason, None);
     assert_eq!(inspection.refusal, None);

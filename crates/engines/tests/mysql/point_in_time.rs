@@ -110,7 +110,7 @@ fn backed_up_while_written_to(server: &Mysql) -> (Prepared, u64) {
 
 const ROWS: &str = "select coalesce(max(id), 0), count(*) from shop.t";
 
-async fn oracle(server: &Mysql, by_gtid: bool) {
+pub async fn oracle(server: &Mysql, by_gtid: bool) {
     server.sql("create database shop; create table shop.t (id int primary key)").expect("create");
     let (prepared, last_of_backup) = backed_up_while_written_to(server);
     let mut archive = Archive::new();

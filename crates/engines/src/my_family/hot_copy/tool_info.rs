@@ -1,5 +1,5 @@
-//! The small files that `mariadb-backup` writes about a backup into `--extra-lsndir`: `xtrabackup_checkpoints` and
-//! `xtrabackup_info` up to 10.11, `mariadb_backup_checkpoints` and `mariadb_backup_info` since 11.x.
+//! The small files that a tool writes about a backup into `--extra-lsndir`: `xtrabackup_checkpoints` and `xtrabackup_info`;
+//! `mariadb_backup_checkpoints` and `mariadb_backup_info` by MariaDB's since 11.x.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,16 +10,16 @@ use crate::EngineError;
 
 /// What they say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct ToolInfo {
+pub(crate) struct ToolInfo {
     values: BTreeMap<String, String>,
 }
 
 /// Where the backup stands in the server's binary log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BinaryLogPosition {
+pub(crate) struct BinaryLogPosition {
     pub file: String,
     pub position: String,
-    /// The last GTID of each domain; empty where the server wrote none.
+    /// MariaDB's last GTID of each domain, MySQL's set of executed ones; empty where the server wrote none.
     pub gtid: String,
 }
 
@@ -28,9 +28,8 @@ impl ToolInfo {
     ///
     /// # Errors
     /// `backup_incomplete` when the tool wrote none.
-    pub(super) fn read(directory: &Path) -> Result<Self, EngineError> {
-        let failed =
-            |source| EngineError::file("reading what mariadb-backup wrote about the backup", directory)(source);
+    pub(crate) fn read(directory: &Path) -> Result<Self, EngineError> {
+        let failed = |source| EngineError::file("reading what the tool wrote about the backup", directory)(source);
         let mut info = Self::default();
         for entry in std::fs::read_dir(directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -42,23 +41,31 @@ impl ToolInfo {
         if info.value("to_lsn").is_none() {
             return Err(EngineError::known(
                 ErrorCode::BackupIncomplete,
-                "mariadb-backup did not say up to which log sequence number the backup goes.",
+                "The tool did not say up to which log sequence number the backup goes.",
             ));
         }
         Ok(info)
     }
 
+    /// Lines without a name go on with the value before: a set of GTIDs of several servers is told on several.
     fn add(&mut self, text: &str) {
-        let pairs = text.lines().filter_map(|line| line.split_once(" = "));
-        self.values.extend(pairs.map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned())));
+        let mut last = String::new();
+        for line in text.lines() {
+            if let Some((name, value)) = line.split_once(" = ") {
+                last = name.trim().to_owned();
+                self.values.insert(last.clone(), value.trim().to_owned());
+            } else if let Some(value) = self.values.get_mut(&last) {
+                value.push_str(line.trim());
+            }
+        }
     }
 
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// From a line such as `binlog_pos = filename 'bin.000001', position '47252', GTID of the last change '0-1-20'`.
-    pub(super) fn binary_log_position(&self) -> Option<BinaryLogPosition> {
+    pub(crate) fn binary_log_position(&self) -> Option<BinaryLogPosition> {
         let mut quoted = self.value("binlog_pos")?.split('\'').skip(1).step_by(2).map(str::to_owned);
         let (file, position) = (quoted.next()?, quoted.next()?);
         Some(BinaryLogPosition { file, position, gtid: quoted.next().unwrap_or_default() })
@@ -97,6 +104,32 @@ mod tests {
             let position = info.binary_log_position().expect("a position");
             assert_eq!(position.to_string(), "bin.000002:325 GTID 0-1-5,1-1-7");
         }
+    }
+
+    /// As Percona's manual shows them ("Index of files created by Percona XtraBackup", "Work with binary logs").
+    #[test]
+    fn files_of_xtrabackup_are_read() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let contents = [
+            (
+                "xtrabackup_checkpoints",
+                "backup_type = incremental\nfrom_lsn = 15188961605\nto_lsn = 15189350111\nlast_lsn = 15189350121\nflushed_lsn = 15189350111\nredo_memory = 0\nredo_frames = 0\n",
+            ),
+            (
+                "xtrabackup_info",
+                "uuid = 7bbcd2a4\nname = \ntool_name = xtrabackup\ntool_version = 8.4.0-4\nserver_version = 8.4.6\nbinlog_pos = filename 'binlog.000003', position '197', GTID of the last change 'c1c77e6e-1:1-8,\nd2d88f7f-2:1-3'\ninnodb_from_lsn = 15188961605\nincremental = Y\nformat = xbstream\n",
+            ),
+            ("xtrabackup_binlog_info", "binlog.000003\t197\tc1c77e6e-1:1-8\n"),
+            ("xtrabackup_tablespaces", "{\"to_lsn = 7\": 1}\n"),
+        ];
+        for (name, content) in contents {
+            std::fs::write(directory.path().join(name), content).expect("write");
+        }
+        let info = ToolInfo::read(directory.path()).expect("read");
+        assert_eq!((info.value("from_lsn"), info.value("to_lsn")), (Some("15188961605"), Some("15189350111")));
+        assert_eq!(info.value("tool_version"), Some("8.4.0-4"));
+        let position = info.binary_log_position().expect("a position");
+        assert_eq!(position.to_string(), "binlog.000003:197 GTID c1c77e6e-1:1-8,d2d88f7f-2:1-3");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Looks through a stream on its way into `mbstream`, which writes whatever path the stream names. // F-83
+//! Looks through a stream on its way into `mbstream` or `xbstream`, which writes whatever path the stream names. // F-83
 //!
-//! The format (`extra/mariabackup/xbstream_read.cc`): chunks of the magic, a byte of flags, a type, and the path's length
+//! The format (MariaDB's `extra/mariabackup/xbstream_read.cc`, and Percona's file of that name): chunks of the magic, a byte of flags, a type, and the path's length
 //! (4 bytes) and text; type `E` ends a file; type `P` goes on with the payload's length and offset (8 bytes each), a
 //! checksum (4) and the payload; type `S`, since 10.6, has the number of pairs of a sparse map (4) after the offset's
 //! place. Numbers are little-endian. Unknown types are refused, so no byte is passed on without being understood.
