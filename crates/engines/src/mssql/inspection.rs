@@ -49,15 +49,18 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     against_restores.extend(groups(&databases));
     findings.extend(left_out(&facts));
 
-    let mut capabilities =
-        judge(Method::MssqlBackup, "SQL Server", against_backups, against_restores, Increments::Unknown, &mut findings);
+    let mut capabilities = judge(
+        Method::MssqlBackup,
+        "SQL Server",
+        against_backups,
+        against_restores,
+        Increments::AsOffered,
+        &mut findings,
+    );
     tell_restores_through_the_server(&mut findings);
     let kept = databases.iter().filter(|database| database.keeps_log()).count();
     for method in &mut capabilities.methods {
-        method.types.push(BackupType::Differential);
-        if kept > 0 {
-            method.types.push(BackupType::Log);
-        }
+        method.types.retain(|one| kept > 0 || *one != BackupType::Log);
     }
     let simple: Vec<Problem> = databases.iter().filter(|database| !database.keeps_log()).map(simple).collect();
     if kept == 0 {
