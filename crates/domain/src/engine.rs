@@ -87,6 +87,7 @@ named_enum! {
 struct Profile {
     title: &'static str,
     default_port: u16,
+    default_method: Method,
     log_precision_seconds: Option<f64>,
     writes_files_itself: bool,
     files: FilesRule,
@@ -109,6 +110,7 @@ impl Engine {
             Self::Postgresql => Profile {
                 title: "PostgreSQL",
                 default_port: 5432,
+                default_method: Method::PgBasebackup,
                 log_precision_seconds: Some(0.000_001),
                 writes_files_itself: false,
                 // Manual, "Upgrading a PostgreSQL Cluster".
@@ -117,6 +119,7 @@ impl Engine {
             Self::Mysql => Profile {
                 title: "MySQL",
                 default_port: 3306,
+                default_method: Method::MysqlClone,
                 log_precision_seconds: Some(0.000_001),
                 writes_files_itself: false,
                 files: FilesRule::SameSeries,
@@ -124,6 +127,7 @@ impl Engine {
             Self::Mariadb => Profile {
                 title: "MariaDB",
                 default_port: 3306,
+                default_method: Method::Mariabackup,
                 log_precision_seconds: Some(1.0),
                 writes_files_itself: false,
                 // Manual, "mariadb-backup overview": tool and server must be of the backup's series.
@@ -132,6 +136,7 @@ impl Engine {
             Self::Mssql => Profile {
                 title: "SQL Server",
                 default_port: 1433,
+                default_method: Method::MssqlBackup,
                 // Times in its log are of the type `datetime`, which counts in 1/300 s.
                 log_precision_seconds: Some(0.01),
                 writes_files_itself: true,
@@ -145,6 +150,11 @@ impl Engine {
     /// The name as the engine's makers write it.
     pub const fn title(self) -> &'static str {
         self.profile().title
+    }
+
+    /// The method that backs it up unless asked otherwise.
+    pub const fn default_method(self) -> Method {
+        self.profile().default_method
     }
 
     /// The TCP port that the engine listens on unless told otherwise.
@@ -176,6 +186,7 @@ impl Profile {
         Self {
             title,
             default_port: 6379,
+            default_method: Method::Rdb,
             log_precision_seconds: None,
             writes_files_itself: false,
             files: FilesRule::NotOlder,

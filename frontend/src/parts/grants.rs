@@ -17,6 +17,13 @@ GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'holdfast'@'
 GRANT SELECT ON performance_schema.clone_status TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.log_status TO 'holdfast'@'localhost';";
 const MYSQL_REMOTE: &str = "GRANT REFERENCES ON *.* TO 'holdfast'@'localhost';";
+const MSSQL: &str = "CREATE LOGIN holdfast WITH PASSWORD = 'choose a password';
+GRANT CREATE ANY DATABASE, CONNECT ANY DATABASE, VIEW ANY DEFINITION, VIEW SERVER STATE TO holdfast;
+-- In each database:
+CREATE USER holdfast FOR LOGIN holdfast; ALTER ROLE db_backupoperator ADD MEMBER holdfast;
+-- For restores:
+GRANT ALTER ANY DATABASE TO holdfast;
+ALTER SERVER ROLE dbcreator ADD MEMBER holdfast;";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 
@@ -36,7 +43,10 @@ fn statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
             ("Run as an administrator, in the mysql client:", MYSQL),
             ("For a server on another machine also, so that the worker sees which tables there are:", MYSQL_REMOTE),
         ],
-        Engine::Mssql => Vec::new(),
+        Engine::Mssql => vec![(
+            "Run as a member of sysadmin, in sqlcmd. Leave the last two lines out where nothing is restored:",
+            MSSQL,
+        )],
     }
 }
 
@@ -52,7 +62,9 @@ fn besides(engine: Engine) -> &'static str {
             "On the server's machine there is room for a second copy of the data beside the data directory. A worker on another machine \
              has a mysqld of the same version and that room itself."
         }
-        Engine::Mssql => "",
+        Engine::Mssql => {
+            "Support for SQL Server was tested on a wire-level double that follows its documentation, not on a real server: restore a backup to a test server before you rely on it."
+        }
     }
 }
 
