@@ -29,7 +29,7 @@ pub struct Offer {
 const FULL: &[BackupType] = &[BackupType::Full];
 const INCREMENTAL: &[BackupType] = &[BackupType::Full, BackupType::Incremental];
 
-/// Every method that works, the engine's default first.
+/// Every method that works, the engine's default ([`Engine::default_method`]) first.
 pub const OFFERS: &[Offer] = &[
     Offer {
         engine: Engine::Postgresql,
@@ -79,7 +79,7 @@ pub const OFFERS: &[Offer] = &[
         method: Method::MssqlBackup,
         types: &[BackupType::Full, BackupType::Differential, BackupType::Log],
         proof: Proof::Double,
-        note: "through a directory that server and worker share",
+        note: "[through a directory that server and worker share](docs/sql-server.md)",
     },
     Offer {
         engine: Engine::Redis,

@@ -16,6 +16,7 @@ CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
 GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.clone_status TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.log_status TO 'holdfast'@'localhost';";
+const MYSQL_REMOTE: &str = "GRANT REFERENCES ON *.* TO 'holdfast'@'localhost';";
 const MSSQL: &str = "CREATE LOGIN holdfast WITH PASSWORD = 'choose a password';
 GRANT CREATE ANY DATABASE, CONNECT ANY DATABASE, VIEW ANY DEFINITION, VIEW SERVER STATE TO holdfast;
 -- In each database:
@@ -23,7 +24,6 @@ CREATE USER holdfast FOR LOGIN holdfast; ALTER ROLE db_backupoperator ADD MEMBER
 -- For restores:
 GRANT ALTER ANY DATABASE TO holdfast;
 ALTER SERVER ROLE dbcreator ADD MEMBER holdfast;";
-const MYSQL_REMOTE: &str = "GRANT REFERENCES ON *.* TO 'holdfast'@'localhost';";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 

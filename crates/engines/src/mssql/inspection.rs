@@ -59,10 +59,8 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     );
     tell_restores_through_the_server(&mut findings);
     let kept = databases.iter().filter(|database| database.keeps_log()).count();
-    if kept == 0 {
-        for method in &mut capabilities.methods {
-            method.types.retain(|one| *one != BackupType::Log);
-        }
+    for method in &mut capabilities.methods {
+        method.types.retain(|one| kept > 0 || *one != BackupType::Log);
     }
     let simple: Vec<Problem> = databases.iter().filter(|database| !database.keeps_log()).map(simple).collect();
     if kept == 0 {
