@@ -222,6 +222,7 @@ pub fn healthy(engine: Engine) -> Inspection {
                 kind: BackupKind::Physical,
                 incremental_reason: None,
             }],
+            unavailable_methods: Vec::new(),
             point_in_time_recovery: !matches!(engine, Engine::Redis | Engine::Valkey),
             point_in_time_recovery_reason: matches!(engine, Engine::Redis | Engine::Valkey)
                 .then(|| "Redis keeps no log to replay.".to_owned()),
@@ -248,6 +249,7 @@ pub fn plan() -> RestorePlan {
         log_bytes: 0,
         needed_bytes: 30,
         free_bytes: 40,
+        databases: None,
         estimated_seconds: None,
         estimated_downtime_seconds: None,
         obstacles: Vec::new(),

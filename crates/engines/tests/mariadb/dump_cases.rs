@@ -228,6 +228,7 @@ pub async fn f56_what_a_dump_lacks_is_told(server: Server<'_>) {
     let methods: Vec<_> = look().await.methods.iter().map(|one| one.method).collect();
     assert_eq!(methods, [server.method()]);
     let dumped = server.dump(&reader).await;
+    assert!(!dumped.log.contains("accounts are not dumped"), "{}", dumped.log);
     let plan = server.restoring(&reader, &dumped, true).check().await;
     let codes: Vec<_> = plan.obstacles.iter().map(|obstacle| obstacle.code).collect();
     assert_eq!(codes, [ErrorCode::TargetNotSupported, ErrorCode::MissingPrivilege], "{:?}", plan.obstacles);

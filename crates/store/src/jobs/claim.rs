@@ -14,7 +14,8 @@ use crate::jobs::condition;
 use crate::jobs::row::JobRow;
 use crate::jobs::settle::{Ending, settle};
 use crate::jobs::task::task;
-use crate::schema::{backups, jobs, restores};
+use crate::restores;
+use crate::schema::{backups, jobs, restores as restores_table};
 use crate::transaction::Transaction;
 use crate::{Store, StoreError, schedules, workers};
 
@@ -81,6 +82,12 @@ fn take(
     job.worker = Some(worker.name.clone());
     job.lease_until = Some(micros(transaction.now + Duration::seconds(lease_seconds)));
     job.started_at = Some(micros(transaction.now));
+    // What leads back lies with this worker from now on: no other may try again. // F-12
+    if let (JobKind::Restore, Some(restore)) = (job.kind()?, &job.restore_id)
+        && restores::goes_through_server(transaction.connection, restore)?
+    {
+        job.pinned_worker = Some(worker.name.clone());
+    }
     let still_waiting = jobs::table
         .find(&job.id)
         .filter(jobs::status.eq(before.status.as_str()))
@@ -124,11 +131,11 @@ fn begin(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<(), StoreErr
         schedules::run::follow(transaction, job)?;
     }
     if kind == JobKind::Restore {
-        diesel::update(restores::table.filter(restores::job_id.eq(&job.id)))
+        diesel::update(restores_table::table.filter(restores_table::job_id.eq(&job.id)))
             .set((
-                restores::status.eq(RestoreStatus::Running.as_str()),
-                restores::phase.eq(RestorePhase::Checking.as_str()),
-                restores::started_at.eq(job.started_at),
+                restores_table::status.eq(RestoreStatus::Running.as_str()),
+                restores_table::phase.eq(RestorePhase::Checking.as_str()),
+                restores_table::started_at.eq(job.started_at),
             ))
             .execute(transaction.connection)?;
     }

@@ -15,8 +15,8 @@ use crate::columns::{micros, new_id, to_json, uuid};
 use crate::connection::AnyConnection;
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::create::{NewJob, insert, insert_awaiting_approval};
-use crate::restores::{RestoreRow, find, guard};
-use crate::schema::{backups, restores};
+use crate::restores::{RestoreRow, find, goes_through_server, guard};
+use crate::schema::{backups, jobs, restores};
 use crate::transaction::Transaction;
 use crate::{Store, StoreError, datastores};
 
@@ -114,7 +114,16 @@ impl Store {
                 backup_number: Some(restore.backup_number),
                 restore_id: Some(id.clone()),
             };
-            insert(transaction, new)?.into_job(transaction.connection)
+            let mut job = insert(transaction, new)?;
+            if goes_through_server(transaction.connection, &id)? {
+                // What it replaced lies with the worker that did it.
+                let done_by: Option<String> =
+                    jobs::table.find(&restore.job_id).select(jobs::worker).first(transaction.connection)?;
+                job.pinned_worker = done_by.or(job.pinned_worker);
+                let pinned = jobs::pinned_worker.eq(&job.pinned_worker);
+                diesel::update(jobs::table.find(&job.id)).set(pinned).execute(transaction.connection)?;
+            }
+            job.into_job(transaction.connection)
         })
     }
 }

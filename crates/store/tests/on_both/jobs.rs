@@ -229,6 +229,7 @@ on_both! {
             unpacked_bytes: 2,
             needed_bytes: 3,
             free_bytes: 4,
+            databases: None,
             estimated_seconds: None,
             estimated_downtime_seconds: None,
             obstacles: Vec::new(),

@@ -2,11 +2,13 @@
 
 use domain::assignment::{Heartbeat, Outcome, Task, TaskResult};
 use domain::job::LEASE_SECONDS;
-use domain::{DatastoreStatus, ErrorCode, JobError, JobKind, Progress, RestorePhase, RestoreStatus};
+use domain::{
+    BackupType, DatastoreStatus, ErrorCode, JobError, JobKind, Method, Progress, RestorePhase, RestoreStatus,
+};
 use store::{PageRequest, RestoreFilter, StoreError};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, after, inspection, report};
+use crate::fixture::{Fixture, after, inspection, report, summary, worker};
 use crate::on_both;
 
 const DAY: i64 = 24 * 3600;
@@ -23,6 +25,28 @@ fn undo(fixture: &Fixture, restore: Uuid, at: i64) {
 }
 
 on_both! {
+    fn f12_a_restore_through_the_server_stays_with_its_worker(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.store.backup_create(datastore.id, Method::PgDump, BackupType::Full, after(0)).unwrap();
+        let assignment = fixture.claim(after(1));
+        fixture.finish(&assignment, TaskResult::Backup { summary: summary(5) }, after(2));
+        let branch = || fixture.store.recovery_facts(datastore.id).unwrap().branches.len();
+        let branches = branch();
+        let restore = fixture.restore(backup.id, after(3));
+        let first = fixture.claim(after(4));
+        fixture.store.job_expire_leases(after(4 + 2 * LEASE_SECONDS)).unwrap();
+        let claimed = |name: &str, at| fixture.store.job_claim(&worker(name), LEASE_SECONDS, after(at)).unwrap();
+        assert!(claimed("w2", 100).is_none(), "what leads back lies with the other");
+        let again = claimed("w1", 101).expect("its next attempt");
+        assert_eq!((again.job_id, again.attempt), (first.job_id, 2));
+        let result = TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 1.0, server_identity: None, reached: None };
+        fixture.finish(&again, result, after(102));
+        assert_eq!(branch(), branches, "its log goes on");
+        let undo = fixture.store.restore_undo_start(restore.id, after(103)).unwrap();
+        assert!(claimed("w2", 104).is_none());
+        assert_eq!(claimed("w1", 105).map(|assignment| assignment.job_id), Some(undo.id));
+    }
+
     fn a_restore_goes_through_its_phases(fixture) {
         let datastore = fixture.datastore("shop");
         let backup = fixture.completed_backup(datastore.id, 5);
