@@ -95,6 +95,7 @@ async fn what_is_dumped_comes_back_in_an_empty_server() {
         target.sql_in(name, "show search_path; show application_name").unwrap().lines().next().unwrap(),
         source.sql_in(name, "show search_path").unwrap()
     );
+    assert!(restoring.log().contains("Making the roles clerk, staff"), "{}", restoring.log());
     // Passwords came along, and memberships.
     assert_eq!(target.sql("select rolpassword like 'SCRAM%' from pg_authid where rolname = 'clerk'").unwrap(), "t");
     assert_eq!(target.sql("select pg_has_role('clerk', 'staff', 'member')").unwrap(), "t");
