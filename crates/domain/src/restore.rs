@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use crate::engine::named_enum;
 use crate::problem::FieldError;
-use crate::{Approval, Datastore, DatastoreCreate, JobError, Method, Progress, Secret, Service, StopPosition};
+use crate::{
+    Approval, Datastore, DatastoreCreate, JobError, Method, Progress, Secret, Service, SharedDirectory, StopPosition,
+};
 
 /// How long the replaced data is kept for an undo, in hours.
 pub const UNDO_HOURS: i64 = 24;
@@ -69,6 +71,9 @@ pub struct NewDatastore {
     /// unless the data goes through a server (a dump): then that one has to run at the address, and to be empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_directory: Option<String>,
+    /// For engines whose servers write their backups into files themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_directory: Option<SharedDirectory>,
     /// How the server on it is started and stopped. When left out the data is put into the directory, and nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
@@ -105,8 +110,7 @@ impl NewDatastore {
             username: self.username.clone().or_else(|| source.username.clone()),
             password: self.password.clone(),
             data_directory: self.data_directory.clone(),
-            // The same share is at hand for both servers more often than not; a person can change it.
-            shared_directory: source.shared_directory.clone(),
+            shared_directory: self.shared_directory.clone().or_else(|| source.shared_directory.clone()),
             service: self.service.clone(),
             worker: self.worker.clone().or_else(|| source.worker.clone()),
             storage_id: Some(source.storage_id),

@@ -114,6 +114,7 @@ async fn restores_that_must_not_begin_do_not() {
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: name.to_owned(),
             data_directory: Some(data_directory.to_owned()),
+            shared_directory: None,
             service: None,
             host: None,
             port: None,

@@ -130,6 +130,7 @@ async fn into_an_empty_server(plane: &Plane, server: &dyn Administered, empty: &
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: "copy".to_owned(),
             data_directory: None,
+            shared_directory: None,
             service: None,
             host: None,
             port: Some(empty.port()),

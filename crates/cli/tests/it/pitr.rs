@@ -412,6 +412,7 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestSer
         target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
             name: name.to_owned(),
             data_directory: Some(directory.to_string_lossy().into_owned()),
+            shared_directory: None,
             service,
             host: None,
             port: Some(port),

@@ -138,6 +138,7 @@ async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
     let target = NewDatastore {
         name: "copy".to_owned(),
         data_directory: None,
+        shared_directory: None,
         service: None,
         host: None,
         port: Some(empty.double.port),
