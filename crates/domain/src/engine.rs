@@ -87,7 +87,7 @@ named_enum! {
 struct Profile {
     title: &'static str,
     default_port: u16,
-    default_method: Option<Method>,
+    default_method: Method,
     log_precision_seconds: Option<f64>,
     writes_files_itself: bool,
     files: FilesRule,
@@ -110,7 +110,7 @@ impl Engine {
             Self::Postgresql => Profile {
                 title: "PostgreSQL",
                 default_port: 5432,
-                default_method: Some(Method::PgBasebackup),
+                default_method: Method::PgBasebackup,
                 log_precision_seconds: Some(0.000_001),
                 writes_files_itself: false,
                 // Manual, "Upgrading a PostgreSQL Cluster".
@@ -119,7 +119,7 @@ impl Engine {
             Self::Mysql => Profile {
                 title: "MySQL",
                 default_port: 3306,
-                default_method: Some(Method::MysqlClone),
+                default_method: Method::MysqlClone,
                 log_precision_seconds: Some(0.000_001),
                 writes_files_itself: false,
                 files: FilesRule::SameSeries,
@@ -127,7 +127,7 @@ impl Engine {
             Self::Mariadb => Profile {
                 title: "MariaDB",
                 default_port: 3306,
-                default_method: Some(Method::Mariabackup),
+                default_method: Method::Mariabackup,
                 log_precision_seconds: Some(1.0),
                 writes_files_itself: false,
                 // Manual, "mariadb-backup overview": tool and server must be of the backup's series.
@@ -136,7 +136,7 @@ impl Engine {
             Self::Mssql => Profile {
                 title: "SQL Server",
                 default_port: 1433,
-                default_method: Some(Method::MssqlBackup),
+                default_method: Method::MssqlBackup,
                 // Times in its log are of the type `datetime`, which counts in 1/300 s.
                 log_precision_seconds: Some(0.01),
                 writes_files_itself: true,
@@ -152,8 +152,8 @@ impl Engine {
         self.profile().title
     }
 
-    /// The method that backs it up unless asked otherwise; null where none is supported yet.
-    pub const fn default_method(self) -> Option<Method> {
+    /// The method that backs it up unless asked otherwise.
+    pub const fn default_method(self) -> Method {
         self.profile().default_method
     }
 
@@ -186,7 +186,7 @@ impl Profile {
         Self {
             title,
             default_port: 6379,
-            default_method: Some(Method::Rdb),
+            default_method: Method::Rdb,
             log_precision_seconds: None,
             writes_files_itself: false,
             files: FilesRule::NotOlder,

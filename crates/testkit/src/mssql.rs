@@ -6,6 +6,7 @@
 
 mod altering;
 mod backing_up;
+mod builder;
 mod database;
 mod encryption;
 mod error;
@@ -14,6 +15,7 @@ mod headers;
 mod instance;
 mod lexer;
 mod media;
+mod performing;
 mod query;
 mod reader;
 mod restoring;
@@ -23,118 +25,22 @@ mod value;
 mod views;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
-use anyhow::{Context, Result};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use uuid::Uuid;
 
 use self::database::State;
-use self::instance::{Account, Instance};
 use self::media::Change;
-use self::session::{Connection, Shared};
+use self::session::Shared;
 
+pub use self::builder::MssqlBuilder;
 pub use self::instance::Cut;
 pub use self::media::Lsn;
-
-/// What a server is to be.
-#[derive(Debug, Clone)]
-pub struct MssqlBuilder {
-    version: [u8; 4],
-    version_text: String,
-    edition: String,
-    engine_edition: i64,
-    zone: Tz,
-    encrypts: bool,
-}
-
-impl MssqlBuilder {
-    /// SQL Server 2019 instead of 2022.
-    #[must_use]
-    pub fn version_2019(self) -> Self {
-        Self { version: [15, 0, 0x10, 0xe0], version_text: "15.0.4320.2".to_owned(), ..self }
-    }
-
-    /// An edition by its name and number (`SERVERPROPERTY('EngineEdition')`).
-    #[must_use]
-    pub fn edition(self, edition: &str, engine_edition: i64) -> Self {
-        Self { edition: edition.to_owned(), engine_edition, ..self }
-    }
-
-    /// The zone that the server's clock shows; UTC otherwise.
-    #[must_use]
-    pub fn zone(self, zone: Tz) -> Self {
-        Self { zone, ..self }
-    }
-
-    /// Encrypts its connections, as a real one does.
-    #[must_use]
-    pub fn encrypting(self) -> Self {
-        Self { encrypts: true, ..self }
-    }
-
-    /// Starts it, with the backup account of [`crate::BACKUP_USER`].
-    ///
-    /// # Errors
-    /// When it can't listen or make its directory.
-    pub fn start(self) -> Result<Mssql> {
-        let directory = crate::scratch_directory("mssql")?;
-        let account = Account { password: crate::BACKUP_PASSWORD.to_owned(), denied: BTreeSet::new() };
-        let mut instance = Instance {
-            version: self.version,
-            version_text: self.version_text,
-            edition: self.edition,
-            engine_edition: self.engine_edition,
-            name: "DOUBLE".to_owned(),
-            key_guid: Uuid::new_v4(),
-            zone: self.zone,
-            clock: None,
-            started: Utc::now(),
-            directory: directory.clone(),
-            databases: Vec::new(),
-            accounts: BTreeMap::from([(crate::BACKUP_USER.to_owned(), account)]),
-            history: Vec::new(),
-            sessions: BTreeMap::new(),
-            next_session: 50,
-            killed: BTreeSet::new(),
-            statements: Vec::new(),
-            cut: None,
-            are_backups_held: false,
-            free_bytes: 100 << 30,
-        };
-        for name in ["master", "tempdb", "model", "msdb"] {
-            let database = instance.create(name).map_err(|error| anyhow::anyhow!("{}", error.message))?;
-            database.recovery = if name == "model" { "FULL" } else { "SIMPLE" }.to_owned();
-        }
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, crate::free_port())).context("listen")?;
-        let port = listener.local_addr().context("the listener's address")?.port();
-        let encryption = self.encrypts.then(encryption::config).transpose()?;
-        let shared = Arc::new(Shared { encryption, instance: Mutex::new(instance), changed: Condvar::new() });
-        let is_ending = Arc::new(AtomicBool::new(false));
-        let accepting = {
-            let (shared, is_ending) = (Arc::clone(&shared), Arc::clone(&is_ending));
-            std::thread::spawn(move || {
-                for stream in listener.incoming() {
-                    if is_ending.load(Ordering::SeqCst) {
-                        return;
-                    }
-                    if let Ok(stream) = stream {
-                        let _ = stream.set_nodelay(true);
-                        let shared = Arc::clone(&shared);
-                        std::thread::spawn(move || Connection::serve(shared, stream));
-                    }
-                }
-            })
-        };
-        Ok(Mssql { port, directory, shared, is_ending, accepting: Some(accepting) })
-    }
-}
 
 /// A running double. Dropping it stops it.
 pub struct Mssql {
@@ -149,14 +55,7 @@ pub struct Mssql {
 impl Mssql {
     /// SQL Server 2022, Developer edition, in UTC.
     pub fn builder() -> MssqlBuilder {
-        MssqlBuilder {
-            version: [16, 0, 0x10, 0x27],
-            version_text: "16.0.4135.4".to_owned(),
-            edition: "Developer Edition (64-bit)".to_owned(),
-            engine_edition: 3,
-            zone: Tz::UTC,
-            encrypts: false,
-        }
+        MssqlBuilder::default()
     }
 
     /// Makes a database in full recovery.

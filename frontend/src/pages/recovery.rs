@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::log_archive::LogArchivingStatus;
 use domain::recovery::{has_log, precision_seconds};
-use domain::{Backup, Datastore, EventKind, JobStatus, RecoveryWindow};
+use domain::{Backup, BackupType, Datastore, EventKind, JobStatus, RecoveryWindow};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -40,6 +40,16 @@ pub fn RecoveryPage() -> impl IntoView {
 fn nothing(datastore: &Datastore) -> AnyView {
     let settings = format!("/datastores/{}/settings", datastore.id);
     let reason = datastore.capabilities.point_in_time_recovery_reason.clone();
+    if datastore.capabilities.makes(BackupType::Log) {
+        let schedules = format!("/datastores/{}/schedules", datastore.id);
+        let text = "Add a schedule for log backups: then any instant that they reach can be restored, to seconds before a mistake.";
+        return view! {
+            <Empty icon="restore" title="No log backup yet" text=text.to_owned()>
+                <a class="button primary" href=schedules>"Schedule log backups"</a>
+            </Empty>
+        }
+        .into_any();
+    }
     let (title, text, link) = match (has_log(datastore.engine), datastore.capabilities.point_in_time_recovery) {
         (false, _) => {
             let engine = datastore.engine.title();

@@ -119,7 +119,7 @@ fn Form(
             <div class="form">
                 <NewBackups draft errors storages capabilities />
                 <Archiving id draft errors capabilities />
-                <RetentionFields draft errors typed offers_logs=Signal::derive(move || capabilities.with(|known| known.point_in_time_recovery)) />
+                <RetentionFields draft errors typed offers_logs=Signal::derive(move || capabilities.with(|known| known.point_in_time_recovery)) log_backups=Signal::derive(move || capabilities.with(|known| known.makes(BackupType::Log))) />
             </div>
             <RetentionPreview id typed changed />
             <div class="stack">
@@ -224,6 +224,10 @@ fn Archiving(id: Uuid, draft: BackupDraft, errors: FieldErrors, capabilities: Si
     });
     let obstacle = Memo::new(move |_| {
         capabilities.with(|known| {
+            if known.makes(BackupType::Log) {
+                let text = "The log of this engine is kept by log backups: add a schedule for them, and any moment that they reach can be restored.";
+                return Some(text.to_owned());
+            }
             let reason = known.point_in_time_recovery_reason.clone();
             (!known.point_in_time_recovery)
                 .then(|| reason.unwrap_or_else(|| "Test the datastore's connection first.".to_owned()))

@@ -171,7 +171,13 @@ pub fn archives_logs(datastore: &Datastore) -> bool {
 pub fn recoverable(datastore: &Datastore) -> Option<AnyView> {
     let overview = &datastore.overview;
     let word = match overview.log_archiving {
-        LogArchivingStatus::Off => return None,
+        // Log backups need no archiving.
+        LogArchivingStatus::Off => {
+            let at = overview.recoverable_until?;
+            let shown =
+                view! { <span class="state ok"><Icon name="done" /><span>"Recoverable to " <Ago at /></span></span> };
+            return Some(shown.into_any());
+        }
         LogArchivingStatus::Waiting => "Log archiving waits for a worker",
         LogArchivingStatus::Retrying => "Log archiving is retrying",
         LogArchivingStatus::Stopped => "Log archiving has stopped",

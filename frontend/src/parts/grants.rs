@@ -16,6 +16,13 @@ CREATE USER 'holdfast'@'localhost' IDENTIFIED BY 'choose a password';
 GRANT BACKUP_ADMIN, REPLICATION SLAVE, REPLICATION CLIENT ON *.* TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.clone_status TO 'holdfast'@'localhost';
 GRANT SELECT ON performance_schema.log_status TO 'holdfast'@'localhost';";
+const MSSQL: &str = "CREATE LOGIN holdfast WITH PASSWORD = 'choose a password';
+GRANT CREATE ANY DATABASE, CONNECT ANY DATABASE, VIEW ANY DEFINITION, VIEW SERVER STATE TO holdfast;
+-- In each database:
+CREATE USER holdfast FOR LOGIN holdfast; ALTER ROLE db_backupoperator ADD MEMBER holdfast;
+-- For restores:
+GRANT ALTER ANY DATABASE TO holdfast;
+ALTER SERVER ROLE dbcreator ADD MEMBER holdfast;";
 const REDIS: &str = "ACL SETUSER holdfast on >choose-a-password +ping +info +config|get +sync +psync +replconf
 ACL SAVE";
 
@@ -32,7 +39,10 @@ fn statements(engine: Engine) -> Vec<(&'static str, &'static str)> {
             REDIS,
         )],
         Engine::Mysql => vec![("Run as an administrator, in the mysql client:", MYSQL)],
-        Engine::Mssql => Vec::new(),
+        Engine::Mssql => vec![(
+            "Run as a member of sysadmin, in sqlcmd. Leave the last two lines out where nothing is restored:",
+            MSSQL,
+        )],
     }
 }
 
@@ -47,7 +57,9 @@ fn besides(engine: Engine) -> &'static str {
         Engine::Mysql => {
             "The worker runs on the server's machine, and there is room for a second copy of the data beside the data directory."
         }
-        Engine::Mssql => "",
+        Engine::Mssql => {
+            "Support for SQL Server was tested on a wire-level double that follows its documentation, not on a real server: restore a backup to a test server before you rely on it."
+        }
     }
 }
 

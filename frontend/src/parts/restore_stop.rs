@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use domain::log_archive::{LogArchivingStatus, LogEntry};
 use domain::recovery::{Window, has_log, precision_seconds};
-use domain::{Backup, BackupKind, Datastore, EventKind, RecoveryStop, RecoveryWindow};
+use domain::{Backup, BackupKind, BackupType, Datastore, EventKind, RecoveryStop, RecoveryWindow};
 use leptos::prelude::*;
 
 use super::instant_field::InstantField;
@@ -74,6 +74,7 @@ impl StopDraft {
             },
             move |()| async move { service().recovery_window(id).await },
         );
+        let makes_log_backups = capabilities.makes(BackupType::Log);
         let (backup_id, ended_at) = (backup.id, backup.ended_at.unwrap_or(backup.created_at));
         let kind = capabilities.methods.iter().find(|one| one.method == backup.method).map(|one| one.kind);
         let is_logical = kind == Some(BackupKind::Logical);
@@ -100,6 +101,9 @@ impl StopDraft {
                 return Some(format!("{}: {}", failure.title, failure.detail));
             }
             window.data.with(|window| match window {
+                Some(window) if window.windows.is_empty() && makes_log_backups => {
+                    Some("There is no log backup to replay. Add a schedule for log backups.".to_owned())
+                }
                 None => Some("Looking for archived logs\u{2026}".to_owned()),
                 Some(window) if window.windows.is_empty() && window.log_archiving.status == LogArchivingStatus::Off => {
                     Some(

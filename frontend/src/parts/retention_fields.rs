@@ -26,12 +26,14 @@ pub fn RetentionFields(
     typed: Memo<BackupSettings>,
     /// Whether the datastore can archive logs.
     offers_logs: Signal<bool>,
+    /// Whether its log is in backups.
+    log_backups: Signal<bool>,
 ) -> impl IntoView {
     // Without logs there are no moments between backups; what was set before stays in sight.
     let had_window = draft.window.with_untracked(|window| !window.is_empty());
     let invalid = Memo::new(move |_| typed.with(|typed| !typed.retention.validate().is_empty()));
     let meaning = move || {
-        typed.with(|typed| match typed.log_archiving {
+        typed.with(|typed| match typed.log_archiving || log_backups.get() {
             true => typed.retention.description(),
             false => typed.retention.description_of_backups(),
         })

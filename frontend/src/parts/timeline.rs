@@ -338,7 +338,7 @@ pub fn Timeline(
                 <span><i class="covered"></i>"Any instant can be restored"</span>
                 <span><i class="gap"></i>"Log is missing"</span>
                 <span><i class="full"></i>"Full backup"</span>
-                <span><i class="incremental"></i>"Incremental"</span>
+                <span><i class="incremental"></i>"Built on others"</span>
                 <span class="backups-read">
                     <button type="button" class="icon-button back" aria-label="Earlier backup" title="Earlier backup" on:click=move |_| step(-1)><Icon name="chevron" /></button>
                     <span role="status" class="number">{readout}</span>

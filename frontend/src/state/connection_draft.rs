@@ -1,6 +1,6 @@
 //! What a person has typed about a connection, and what of it is sent.
 
-use domain::{Datastore, DatastoreCreate, DatastorePatch, Engine, FieldError, Secret, Service};
+use domain::{Datastore, DatastoreCreate, DatastorePatch, Engine, FieldError, Secret, Service, SharedDirectory};
 use leptos::prelude::*;
 use uuid::Uuid;
 
@@ -23,6 +23,9 @@ pub struct ConnectionDraft {
     pub username: RwSignal<String>,
     pub password: RwSignal<String>,
     pub data_directory: RwSignal<String>,
+    /// The shared directory as the server sees it, and as the worker does.
+    pub server_path: RwSignal<String>,
+    pub worker_path: RwSignal<String>,
     pub service_kind: RwSignal<ServiceKind>,
     pub unit: RwSignal<String>,
     /// Argument lists, an argument a line.
@@ -47,6 +50,8 @@ impl ConnectionDraft {
             username: empty(),
             password: empty(),
             data_directory: empty(),
+            server_path: empty(),
+            worker_path: empty(),
             service_kind: RwSignal::new(ServiceKind::Systemd),
             unit: empty(),
             start: empty(),
@@ -67,6 +72,10 @@ impl ConnectionDraft {
         draft.port.set(datastore.port.to_string());
         draft.username.set(datastore.username.clone().unwrap_or_default());
         draft.data_directory.set(datastore.data_directory.clone().unwrap_or_default());
+        if let Some(directory) = &datastore.shared_directory {
+            draft.server_path.set(directory.server_path.clone());
+            draft.worker_path.set(directory.worker_path.clone());
+        }
         let lines = |arguments: &[String]| arguments.join("\n");
         draft.service_kind.set(match &datastore.service {
             Service::Systemd { unit } => {
@@ -92,6 +101,10 @@ impl ConnectionDraft {
 
     /// How the server is stopped and started, as it was typed.
     fn service(&self) -> Service {
+        if self.engine.get().needs_shared_directory() {
+            // It is restored through the server, which runs all the time.
+            return Service::None;
+        }
         match self.service_kind.get() {
             ServiceKind::Systemd => Service::Systemd { unit: self.unit.get().trim().to_owned() },
             ServiceKind::Command => Service::Command {
@@ -106,6 +119,14 @@ impl ConnectionDraft {
             },
             ServiceKind::None => Service::None,
         }
+    }
+
+    /// The shared directory that was typed, where the engine has one; none when neither path was.
+    fn shared_directory(&self) -> Option<SharedDirectory> {
+        let typed = |path: RwSignal<String>| path.get().trim().to_owned();
+        let directory = SharedDirectory { server_path: typed(self.server_path), worker_path: typed(self.worker_path) };
+        let is_empty = directory.server_path.is_empty() && directory.worker_path.is_empty();
+        (self.engine.get().needs_shared_directory() && !is_empty).then_some(directory)
     }
 
     /// The port that was typed; `None` where nothing was.
@@ -132,7 +153,7 @@ impl ConnectionDraft {
             username: filled(&self.username.get()),
             password: Some(self.password.get()).filter(|password| !password.is_empty()).map(Secret::new),
             data_directory: filled(&self.data_directory.get()),
-            shared_directory: None,
+            shared_directory: self.shared_directory(),
             service: Some(self.service()),
             worker: None,
             storage_id: None,
@@ -151,6 +172,7 @@ impl ConnectionDraft {
         let changed = |typed: String, before: &str| (typed != before).then_some(typed);
         let port = self.typed_port();
         let service = self.service();
+        let shared_directory = self.shared_directory();
         let patch = DatastorePatch {
             name: changed(self.name.get(), &datastore.name),
             host: changed(self.host.get().trim().to_owned(), &datastore.host),
@@ -165,6 +187,7 @@ impl ConnectionDraft {
                 self.data_directory.get().trim().to_owned(),
                 datastore.data_directory.as_deref().unwrap_or_default(),
             ),
+            shared_directory: (shared_directory != datastore.shared_directory).then_some(shared_directory),
             service: (service != datastore.service).then_some(service),
             worker: None,
             storage_id: None,

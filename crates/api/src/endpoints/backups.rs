@@ -106,11 +106,10 @@ pub(crate) async fn backup_create(
 /// backup by the engine's own method is tried, and its job tells what is still wrong.
 fn choose(datastore: &Datastore, asked: &BackupCreate) -> Result<(Method, BackupType), ApiProblem> {
     let refuse = |detail: String, pointer| Err(ApiProblem::new(ErrorCode::UnsupportedMethod, detail).at(pointer));
-    let fallback = datastore.engine.default_method().map(|method| (method, [BackupType::Full].as_slice()));
     let mut methods: Vec<(Method, &[BackupType])> =
         datastore.capabilities.methods.iter().map(|known| (known.method, known.types.as_slice())).collect();
     if methods.is_empty() {
-        methods.extend(fallback);
+        methods.push((datastore.engine.default_method(), &[BackupType::Full]));
     }
     let chosen = match asked.method {
         None => methods.first(),
@@ -118,8 +117,7 @@ fn choose(datastore: &Datastore, asked: &BackupCreate) -> Result<(Method, Backup
     };
     let Some((method, types)) = chosen else {
         let names: Vec<&str> = methods.iter().map(|(known, _)| known.as_str()).collect();
-        let known = if names.is_empty() { "none yet".to_owned() } else { names.join(", ") };
-        return refuse(format!("The methods that work on this datastore: {known}."), "/method");
+        return refuse(format!("The methods that work on this datastore: {}.", names.join(", ")), "/method");
     };
     let backup_type = asked.backup_type.unwrap_or(BackupType::Full);
     if !types.contains(&backup_type) {

@@ -18,10 +18,10 @@ pub struct ScheduleDraft {
 
 impl ScheduleDraft {
     /// What a new datastore gets: full backups every day, by the first method that works on it, or, where none does yet, by its
-    /// engine's own. Null where the engine has none.
+    /// engine's own.
     pub fn of_new_datastore(engine: Engine, capabilities: &Capabilities) -> Option<Self> {
         let first = capabilities.methods.first().map(|known| known.method);
-        let (method, recurrence) = (first.or(engine.default_method())?, super::DEFAULT_RECURRENCE.parse().ok()?);
+        let (method, recurrence) = (first.unwrap_or(engine.default_method()), super::DEFAULT_RECURRENCE.parse().ok()?);
         Some(Self { method, backup_type: BackupType::Full, recurrence })
     }
 }

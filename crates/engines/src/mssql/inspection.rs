@@ -54,7 +54,7 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     tell_restores_through_the_server(&mut findings);
     let kept = databases.iter().filter(|database| database.keeps_log()).count();
     for method in &mut capabilities.methods {
-        method.types.push(BackupType::Differential);
+        method.types = vec![BackupType::Full, BackupType::Differential];
         if kept > 0 {
             method.types.push(BackupType::Log);
         }

@@ -73,6 +73,7 @@ impl Refusal {
             }
             _ => String::new(),
         };
-        EngineError::known(self.code(), format!("{operation}: {self}.{hint}").replace("..", "."))
+        let text = self.to_string();
+        EngineError::known(self.code(), format!("{operation}: {}.{hint}", text.trim_end_matches('.')))
     }
 }

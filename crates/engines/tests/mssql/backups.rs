@@ -166,3 +166,17 @@ async fn a_server_that_encrypts_is_backed_up_over_an_encrypted_connection() {
     server.fake().set_padding("shop", 100_000);
     full(&server.access).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_how_far_a_long_backup_is() {
+    let server = Server::double();
+    server.create("shop").await;
+    server.fake().hold_backups(true);
+    let log = Log::default();
+    let mut running = driver().backup(request(&server.access, BackupType::Full, None, &log)).await.expect("start");
+    let job = tokio::spawn(async move { running.next_stream().await.map(drop) });
+    let told = || log.text().contains("Backing up \"shop\": 40 %");
+    tokio::task::block_in_place(|| wait_until("it is told", PATIENCE, told));
+    server.fake().hold_backups(false);
+    job.await.expect("no panic").expect("it goes on");
+}

@@ -1,0 +1,199 @@
+//! Logs that are in backups, through the binary: windows and refusals, what others back up, and what follows a restore. On the
+//! double of SQL Server, so what passes was not seen on a real one.
+
+use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use client::ClientError;
+use domain::{
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, ErrorCode, Job, JobStatus, Method, Restore,
+    RestoreCreate, RestoreStatus, Secret, SharedDirectory,
+};
+use testkit::{BACKUP_PASSWORD, BACKUP_USER, Mssql};
+use uuid::Uuid;
+
+use crate::plane::{Plane, files_below};
+
+/// The double, and the directory that it shares with the worker.
+struct Server {
+    double: Mssql,
+    shared: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let double = Mssql::builder().encrypting().start().expect("the double starts");
+        double.create_database("shop");
+        double.create_database("wiki");
+        let shared = tempfile::Builder::new().prefix("holdfast-shared-").tempdir().expect("a directory");
+        std::fs::set_permissions(shared.path(), std::fs::Permissions::from_mode(0o700)).expect("its mode");
+        Self { double, shared }
+    }
+
+    fn registration(&self, name: &str) -> DatastoreCreate {
+        let path = self.shared.path().to_string_lossy().into_owned();
+        DatastoreCreate {
+            name: name.to_owned(),
+            engine: Engine::Mssql,
+            host: "127.0.0.1".to_owned(),
+            port: Some(self.double.port),
+            username: Some(BACKUP_USER.to_owned()),
+            password: Some(Secret::new(BACKUP_PASSWORD)),
+            data_directory: None,
+            shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
+            service: None,
+            worker: None,
+            storage_id: None,
+            project_id: None,
+        }
+    }
+
+    fn insert(&self, note: &str) {
+        self.double.insert("shop", note, None);
+        self.double.insert("wiki", note, None);
+    }
+
+    fn entries(&self) -> Vec<String> {
+        let shop = self.double.entries("shop").expect("shop is online");
+        assert_eq!(self.double.entries("wiki").as_ref(), Some(&shop), "both databases are of one moment");
+        shop
+    }
+}
+
+async fn register(plane: &Plane, server: &Server, name: &str) -> Datastore {
+    plane.client.datastore_create(&server.registration(name)).await.expect("the datastore is registered")
+}
+
+async fn back_up(plane: &Plane, datastore: Uuid, backup_type: BackupType) -> Backup {
+    let asked = BackupCreate { method: None, backup_type: Some(backup_type) };
+    let backup = plane.client.backup_create(datastore, &asked).await.expect("the backup starts");
+    let backup = plane.backup_end(backup.id).await;
+    assert_eq!(backup.status, JobStatus::Completed, "{}", plane.log_of(backup.job_id).await);
+    backup
+}
+
+async fn restore(plane: &Plane, backup: &Backup, name: &str, stop: &str) -> Restore {
+    let request = RestoreCreate { pitr_stop_time: Some(stop.to_owned()), ..Plane::restore_request(name) };
+    let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
+    let restore = plane.restore_end(restore.id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{}", plane.log_of(restore.job_id).await);
+    restore
+}
+
+/// The code of a refusal.
+fn code<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> ErrorCode {
+    match answer {
+        Err(ClientError::Problem(problem)) => problem.code,
+        other => panic!("no refusal: {other:?}"),
+    }
+}
+
+/// A moment with nothing of the same second on either side: headers of backups tell whole seconds.
+async fn a_moment() -> DateTime<Utc> {
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let at = Utc::now();
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    at
+}
+
+fn text(at: DateTime<Utc>) -> String {
+    at.to_rfc3339()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn full_differential_and_log_backups_are_restored_to_a_moment_and_that_is_undone() {
+    let server = Server::start();
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = register(&plane, &server, "shop").await;
+    assert_eq!(datastore.shared_directory, server.registration("shop").shared_directory);
+    let types = datastore.capabilities.methods.iter().find(|known| known.method == Method::MssqlBackup);
+    let types = types.map(|known| known.types.clone()).unwrap_or_default();
+    assert_eq!(types, [BackupType::Full, BackupType::Differential, BackupType::Log], "{:?}", datastore.findings);
+
+    server.insert("one");
+    let first = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!((first.backup_type, first.parent_id), (BackupType::Full, None), "there was nothing to build on");
+    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
+    assert!(!window.supported && window.reason.is_some_and(|reason| reason.contains("log backup")));
+    a_moment().await;
+    server.insert("two");
+    let two = a_moment().await;
+    let log = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!((log.backup_type, log.parent_id), (BackupType::Log, Some(first.id)));
+    server.insert("three");
+    let differential = back_up(&plane, datastore.id, BackupType::Differential).await;
+    assert_eq!((differential.backup_type, differential.parent_id), (BackupType::Differential, Some(first.id)));
+    a_moment().await;
+    server.insert("four");
+    let four = a_moment().await;
+    server.double.delete_all("shop", None);
+    server.double.delete_all("wiki", None);
+    a_moment().await;
+    let newest = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!(newest.parent_id, Some(log.id));
+    assert!(files_below(server.shared.path()).is_empty(), "nothing stays in the shared directory");
+
+    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
+    assert_eq!((window.windows.len(), window.gaps.len()), (1, 0), "{window:?}");
+    assert!(window.windows[0].from < two && four < window.windows[0].to && window.latest_restorable_time.is_some());
+    let refused = RestoreCreate { pitr_stop_time: Some(text(Utc::now())), ..Plane::restore_request("shop") };
+    assert_eq!(code(plane.client.backup_restore(first.id, &refused).await), ErrorCode::PitrTimeNotCovered);
+    let early = RestoreCreate { pitr_stop_time: Some(text(first.created_at)), ..Plane::restore_request("shop") };
+    assert_eq!(code(plane.client.backup_restore(first.id, &early).await), ErrorCode::PitrTimeBeforeBackup);
+    assert_eq!(code(plane.client.backup_delete(newest.id).await), ErrorCode::BackupHasDependents);
+
+    let back = restore(&plane, &first, "shop", &text(four)).await;
+    assert_eq!(server.entries(), ["one", "two", "three", "four"]);
+    let job: Job = plane.client.restore_undo(back.id).await.expect("the undo starts");
+    assert_eq!(plane.job_end(job.id).await.status, JobStatus::Completed, "{}", plane.log_of(job.id).await);
+    assert!(server.entries().is_empty(), "what was there before the restore");
+    restore(&plane, &first, "shop", &text(two)).await;
+    assert_eq!(server.entries(), ["one", "two"]);
+
+    let next = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!((next.backup_type, next.parent_id), (BackupType::Full, None), "the old log does not go on");
+    restore(&plane, &first, "shop", "latest").await;
+    assert!(server.entries().is_empty(), "the log before the restore has not changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f60_what_somebody_else_backs_up_is_noticed_and_a_full_backup_is_made() {
+    let server = Server::start();
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = register(&plane, &server, "shop").await;
+    server.insert("one");
+    let first = back_up(&plane, datastore.id, BackupType::Full).await;
+    a_moment().await;
+    back_up(&plane, datastore.id, BackupType::Log).await;
+    // The same server by another name is somebody else.
+    let other = register(&plane, &server, "other").await;
+    back_up(&plane, other.id, BackupType::Full).await;
+    let second = back_up(&plane, datastore.id, BackupType::Differential).await;
+    assert_eq!((second.backup_type, second.parent_id), (BackupType::Full, None), "the base is another full backup");
+    let log = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!((log.backup_type, log.parent_id), (BackupType::Log, Some(second.id)), "the log has no gap");
+    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
+    assert_eq!((window.windows.len(), window.gaps.len()), (1, 0), "{window:?}");
+    assert_eq!(window.windows[0].backup_id, first.id);
+
+    a_moment().await;
+    server.insert("two");
+    back_up(&plane, other.id, BackupType::Full).await;
+    let foreign = back_up(&plane, other.id, BackupType::Log).await;
+    assert_eq!(foreign.backup_type, BackupType::Log);
+    server.insert("three");
+    a_moment().await;
+    let third = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!((third.backup_type, third.parent_id), (BackupType::Full, None), "the log has a gap");
+    a_moment().await;
+    back_up(&plane, datastore.id, BackupType::Log).await;
+    let window = plane.client.recovery_window(datastore.id).await.expect("a window");
+    assert_eq!((window.windows.len(), window.gaps.len()), (2, 1), "{window:?}");
+    assert!(window.gaps[0].reason.contains("log of database"), "{:?}", window.gaps);
+    let middle = window.gaps[0].from + (window.gaps[0].to - window.gaps[0].from) / 2;
+    let request = RestoreCreate { pitr_stop_time: Some(text(middle)), ..Plane::restore_request("shop") };
+    assert_eq!(code(plane.client.backup_restore(first.id, &request).await), ErrorCode::PitrTimeNotCovered);
+    restore(&plane, &third, "shop", "latest").await;
+    assert_eq!(server.entries(), ["one", "two", "three"]);
+}

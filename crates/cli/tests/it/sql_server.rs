@@ -1,0 +1,194 @@
+//! The main job with SQL Server, which is a double of its wire protocol here: backups of each type through the binary, restored to a
+//! moment between two of them, and put back.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, JobStatus, NewDatastore, RestoreCreate,
+    RestoreStatus, RestoreTargetDraft, Secret, Service, SharedDirectory, VerificationStatus,
+};
+use testkit::{BACKUP_PASSWORD, BACKUP_USER, Mssql};
+
+use crate::plane::Plane;
+
+/// A double, and the directory that it shares with the worker.
+struct Server {
+    double: Mssql,
+    shared: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let double = Mssql::builder().encrypting().start().expect("the double starts");
+        Self { double, shared: tempfile::tempdir().expect("a directory") }
+    }
+
+    fn registration(&self) -> DatastoreCreate {
+        let path = self.shared.path().display().to_string();
+        DatastoreCreate {
+            name: "it SQL Server".to_owned(),
+            engine: Engine::Mssql,
+            host: "127.0.0.1".to_owned(),
+            port: Some(self.double.port),
+            username: Some(BACKUP_USER.to_owned()),
+            password: Some(Secret::new(BACKUP_PASSWORD)),
+            data_directory: None,
+            shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
+            service: Some(Service::None),
+            worker: None,
+            storage_id: None,
+            project_id: None,
+        }
+    }
+
+    fn insert(&self, note: &str) {
+        for database in ["shop", "it's [two]"] {
+            self.double.insert(database, note, None);
+        }
+    }
+
+    #[track_caller]
+    fn assert_entries(&self, expected: &[&str]) {
+        for database in ["shop", "it's [two]"] {
+            assert_eq!(self.double.entries(database).expect("it is online"), expected, "{database}");
+        }
+    }
+}
+
+async fn backed_up(plane: &Plane, datastore: &Datastore, backup_type: BackupType) -> Backup {
+    let asked = BackupCreate { method: None, backup_type: Some(backup_type) };
+    let backup = plane.client.backup_create(datastore.id, &asked).await.expect("the backup starts");
+    let backup = plane.backup_end(backup.id).await;
+    let log = plane.log_of(backup.job_id).await;
+    assert_eq!((backup.status, backup.backup_type), (JobStatus::Completed, backup_type), "{log}");
+    backup
+}
+
+/// Apart from what happened before and after, by more than the seconds that headers tell.
+async fn quiet_instant() -> DateTime<Utc> {
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let at = Utc::now();
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    at
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_of_each_type_are_restored_to_a_moment_and_put_back() {
+    let server = Server::start();
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    let types = datastore.capabilities.methods.first().map(|method| method.types.clone());
+    assert_eq!(types, Some(vec![BackupType::Full, BackupType::Differential, BackupType::Log]), "{datastore:?}");
+    assert!(datastore.findings.iter().any(|finding| finding.detail.contains("not against a real server")));
+
+    server.insert("1 full");
+    let full = backed_up(&plane, &datastore, BackupType::Full).await;
+    server.insert("2 differential");
+    let differential = backed_up(&plane, &datastore, BackupType::Differential).await;
+    assert_eq!(differential.parent_id, Some(full.id));
+    server.insert("3 log");
+    let moment = quiet_instant().await;
+    server.insert("4 too late");
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let log = backed_up(&plane, &datastore, BackupType::Log).await;
+    assert!(log.parent_id.is_some());
+    let verification = plane.client.backup_verify(log.id).await.expect("the verification starts");
+    plane.job_end(verification.id).await;
+    let verified = plane.client.backup_get(log.id).await.expect("the backup is there");
+    assert_eq!(verified.verification.status, VerificationStatus::Passed);
+    server.insert("5 not backed up");
+    let now = ["1 full", "2 differential", "3 log", "4 too late", "5 not backed up"];
+
+    let request =
+        RestoreCreate { pitr_stop_time: Some(moment.to_rfc3339()), ..Plane::restore_request(&datastore.name) };
+    let restore = plane.client.backup_restore(full.id, &request).await.expect("the restore starts");
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    server.assert_entries(&now[..3]);
+
+    let undo = plane.client.restore_undo(restore.id).await.expect("the undo starts");
+    plane.job_end(undo.id).await;
+    let undone = plane.client.restore_get(restore.id).await.expect("the restore is there");
+    assert_eq!(undone.status, RestoreStatus::Undone, "{}", plane.log_of(undo.id).await);
+    server.assert_entries(&now);
+
+    // A restore of exactly one backup, with its chain.
+    plane.restore(differential.id, &datastore.name).await;
+    server.assert_entries(&now[..2]);
+    assert_eq!(std::fs::read_dir(server.shared.path()).expect("list").count(), 0, "nothing is left in the directory");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f12_a_worker_that_dies_in_the_switch_is_taken_back_by_the_next_one() {
+    let server = Server::start();
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, mut worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    server.insert("backed up");
+    let backup = backed_up(&plane, &datastore, BackupType::Full).await;
+    server.insert("later");
+
+    // The switch saves the last of the log first, with the database closed to everybody.
+    server.double.hold_backups(true);
+    let restore = plane.start_restore(backup.id, &datastore.name).await;
+    plane.phase(restore.job_id, "switching").await;
+    tokio::task::block_in_place(|| {
+        testkit::wait_until("the tail is saved", Duration::from_secs(60), || server.double.is_backing_up());
+    });
+    worker.kill();
+    server.double.hold_backups(false);
+    let _next = plane.worker();
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    server.assert_entries(&["backed up"]);
+    let undo = plane.client.restore_undo(restore.id).await.expect("the undo starts");
+    plane.job_end(undo.id).await;
+    server.assert_entries(&["backed up", "later"]);
+    let states: Vec<_> = server.double.databases();
+    let in_use = states.iter().filter(|(name, ..)| !name.contains("_holdfast_"));
+    assert!(
+        in_use.clone().count() == 2 && in_use.clone().all(|(_, state, single)| *state == "ONLINE" && !single),
+        "{states:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
+    let (server, empty) = (Server::start(), Server::start());
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered");
+    server.insert("backed up");
+    let backup = backed_up(&plane, &datastore, BackupType::Full).await;
+    let target = NewDatastore {
+        name: "copy".to_owned(),
+        data_directory: None,
+        service: None,
+        host: None,
+        port: Some(empty.double.port),
+        username: None,
+        password: None,
+        worker: None,
+    };
+    let request = RestoreCreate {
+        target: RestoreTargetDraft::NewDatastore(Box::new(target)),
+        confirm: None,
+        ..Plane::restore_request(&datastore.name)
+    };
+    let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
+    let restore = plane.restore_end(restore.id).await;
+    let told = plane.log_of(restore.job_id).await;
+    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
+    empty.assert_entries(&["backed up"]);
+    server.assert_entries(&["backed up"]);
+}
