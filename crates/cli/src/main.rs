@@ -78,9 +78,14 @@ fn print_openapi() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Libraries that log what is no news: SQL Server's client every refusal of the server, of which those that matter come back as errors of
+/// our own, and that it does not encrypt, since that is done beneath it.
+const QUIET: [&str; 1] = ["tiberius=off"];
+
 /// Logs go to stderr, so that stdout holds only what was asked for.
 fn start_logging(arguments: &Arguments) {
     let filter = EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = QUIET.iter().filter_map(|directive| directive.parse().ok()).fold(filter, EnvFilter::add_directive);
     let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if arguments.log_json {
         logging.json().init();

@@ -160,7 +160,7 @@ impl Mssql {
         self.shared.lock().cut = None;
     }
 
-    /// Holds backups half-way, with a file that is not complete, or lets them go on.
+    /// Holds backups of databases that people made half-way, with a file that is not complete, or lets them go on.
     pub fn hold_backups(&self, hold: bool) {
         self.shared.lock().are_backups_held = hold;
         self.shared.changed.notify_all();

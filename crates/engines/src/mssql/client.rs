@@ -101,6 +101,8 @@ fn config(datastore: &DatastoreAccess) -> Config {
     let user = datastore.username.clone().unwrap_or_default();
     let password = datastore.password.as_ref().map(|password| password.expose().to_owned());
     config.authentication(AuthMethod::sql_server(user, password.unwrap_or_default()));
+    // A backup takes as long as it takes; what may take less is limited where it is asked.
+    config.command_timeout(None);
     config
 }
 
@@ -119,5 +121,31 @@ fn not_secured(datastore: &DatastoreAccess, error: &std::io::Error) -> EngineErr
             format!("What answers at {address} is no SQL Server: {error}."),
         ),
         _ => EngineError::known(ErrorCode::HostUnreachable, format!("The connection to {address} failed: {error}.")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{Engine, Service};
+
+    use super::*;
+
+    #[test]
+    fn a_backup_may_take_longer_than_the_client_library_would_wait() {
+        let datastore = DatastoreAccess {
+            id: uuid::Uuid::nil(),
+            name: String::new(),
+            engine: Engine::Mssql,
+            host: "localhost".to_owned(),
+            port: 1433,
+            username: None,
+            password: None,
+            data_directory: None,
+            shared_directory: None,
+            service: Service::None,
+            server_identity: None,
+            log_branch: String::new(),
+        };
+        assert_eq!(config(&datastore).get_command_timeout(), None);
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::altering;
 use super::backing_up;
+use super::database::Database;
 use super::error::ServerError;
 use super::evaluation::Evaluation;
 use super::headers;
@@ -75,7 +76,7 @@ impl Connection {
             self.rest();
             return End::Failed(error.ends(statement));
         }
-        if !self.wait_while_held() {
+        if !self.wait_while_held(database) {
             return End::Gone;
         }
         let mut instance = self.shared.lock();
@@ -95,9 +96,10 @@ impl Connection {
     }
 
     /// False when the client left meanwhile.
-    fn wait_while_held(&self) -> bool {
+    fn wait_while_held(&self, database: &str) -> bool {
         let mut instance = self.shared.lock();
-        while instance.are_backups_held {
+        let is_system = instance.find(database).is_some_and(Database::is_system);
+        while instance.are_backups_held && !is_system {
             if self.client_left() {
                 return false;
             }
