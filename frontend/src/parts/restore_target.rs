@@ -89,6 +89,7 @@ pub fn TargetChoice(draft: TargetDraft) -> impl IntoView {
 fn NewFields(draft: TargetDraft) -> impl IntoView {
     let TargetDraft { connection, worker, errors, source, method, .. } = draft;
     let through_server = method.restores_through_server();
+    let needs_shared = source.with_value(|source| source.engine.needs_shared_directory());
     let port = source.with_value(|source| source.engine.default_port().to_string());
     let (name, as_known) = source.with_value(|source| {
         let usual =
@@ -97,6 +98,7 @@ fn NewFields(draft: TargetDraft) -> impl IntoView {
     });
     let about_worker = format!("The name of the worker on that machine. Empty: {as_known}.");
     let about_password = format!("Empty: that of {name}, whose accounts the backup holds.");
+    let about_shared = format!("Empty: that of {name}.");
     let about_address =
         if through_server { "Where an empty server runs." } else { "Where the server will be reached." };
     view! {
@@ -111,6 +113,10 @@ fn NewFields(draft: TargetDraft) -> impl IntoView {
             <TextField label="Port" pointer="/port" value=connection.port errors class="third" kind="number" optional=true placeholder=port />
             <TextField label="User" pointer="/username" value=connection.username errors class="half" optional=true />
             <TextField label="Password" pointer="/password" value=connection.password errors class="half" kind="password" optional=true autocomplete="new-password" hint=about_password />
+            {needs_shared.then(|| view! {
+                <TextField label="Shared directory, as the server sees it" pointer="/shared_directory/server_path" value=connection.server_path errors class="half" optional=true hint=about_shared.clone() />
+                <TextField label="Shared directory, as the worker sees it" pointer="/shared_directory/worker_path" value=connection.worker_path errors class="half" optional=true hint=about_shared />
+            })}
             {(!through_server).then(|| view! { <ServiceFields draft=connection errors without=NOT_STARTED /> })}
         </fieldset>
     }

@@ -192,6 +192,7 @@ impl ConnectionDraft {
         let new = NewDatastore {
             name: self.name.get_untracked(),
             data_directory: filled(&self.data_directory.get_untracked()).filter(|_| !through_server),
+            shared_directory: self.shared_directory(),
             service: Some(self.service()).filter(|service| *service != Service::None && !through_server),
             host: filled(&self.host.get_untracked()),
             port: port.clone().unwrap_or_default(),
