@@ -53,17 +53,17 @@ fn config(name: &str) -> String {
 }
 
 #[test]
-fn every_engine_has_a_server_and_says_whether_it_is_supported() {
+fn every_engine_has_a_server_and_says_whether_it_needs_more() {
     let services = field(&compose(), "services");
     assert_eq!(
         names(&services),
         ["holdfast", "control-database", "postgres", "mariadb", "redis", "valkey", "mysql", "mssql"]
     );
     for (name, service) in entries(&services) {
-        let unsupported = strings(&field(&service, "profiles")) == ["not-supported-yet"];
-        assert_eq!(unsupported, ["mysql", "mssql"].contains(&name.as_str()), "{name}");
+        let needs_more = strings(&field(&service, "profiles")) == ["on-request"];
+        assert_eq!(needs_more, ["mysql", "mssql"].contains(&name.as_str()), "{name}");
         let label = field(&field(&service, "labels"), "holdfast.support");
-        assert_eq!(label.as_str(), unsupported.then_some("not yet"), "{name}");
+        assert_eq!(label.as_str(), needs_more.then_some("needs more"), "{name}");
     }
 }
 

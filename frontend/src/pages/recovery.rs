@@ -115,6 +115,9 @@ type Opened = Option<(Backup, Opening)>;
 fn Chosen(window: RwSignal<Option<RecoveryWindow>>, current: CurrentDatastore, whole: Signal<bool>) -> impl IntoView {
     let (clock, live, toasts) = (clock(), live(), toasts());
     let id = current.datastore.with_untracked(|datastore| datastore.as_ref().map(|one| one.id)).unwrap_or_default();
+    let in_backups = current
+        .datastore
+        .with_untracked(|datastore| datastore.as_ref().is_some_and(|one| one.capabilities.makes(BackupType::Log)));
     let list = Fetch::new(
         move || {
             live.follow(&[EventKind::Backup]);
@@ -202,7 +205,7 @@ fn Chosen(window: RwSignal<Option<RecoveryWindow>>, current: CurrentDatastore, w
     let around = Signal::derive(move || at.get().or_else(|| allowed.with(|allowed| allowed.last().map(|one| one.1))));
     view! {
         <div class="stack recovery">
-            <LogState window />
+            <LogState window in_backups />
             <section class="panel section" aria-labelledby="recovery-instant">
                 <header><h2 id="recovery-instant">"What can be restored"</h2></header>
                 <Timeline name="recovery" window=Signal::derive(move || window.get()) backups chosen=at branch=branch.into() on_choose=choose to_now=true />
@@ -223,7 +226,9 @@ fn Chosen(window: RwSignal<Option<RecoveryWindow>>, current: CurrentDatastore, w
                     </button>
                 </div>
             </section>
-            <FindMistake id around whole on_restore=Callback::new(move |entry: domain::log_archive::LogEntry| open(entry.committed_at, Opening::Before(entry))) />
+            {(!in_backups).then(|| view! {
+                <FindMistake id around whole on_restore=Callback::new(move |entry: domain::log_archive::LogEntry| open(entry.committed_at, Opening::Before(entry))) />
+            })}
         </div>
         <Dialogs opened current />
     }

@@ -26,7 +26,25 @@ fn notes(archiving: &LogArchiving) -> AnyView {
     .into_any()
 }
 
-fn state(window: &RecoveryWindow) -> AnyView {
+/// How its archiving goes, and what it has brought.
+fn archived(archiving: &LogArchiving, below: String) -> AnyView {
+    view! {
+        <div class="figure">
+            <dt>"Log archiving"</dt>
+            <dd>{archiving_state(archiving.status)} <small>{below}</small></dd>
+        </div>
+        <div class="figure">
+            <dt>"Last commit in the log"</dt>
+            <dd>
+                {archiving.last_commit_at.map(|at| view! { <Ago at /> " " })}
+                <small>{time_or_dash(archiving.last_commit_at)}</small>
+            </dd>
+        </div>
+    }
+    .into_any()
+}
+
+fn state(window: &RecoveryWindow, in_backups: bool) -> AnyView {
     let archiving = &window.log_archiving;
     let lag = archiving.lag_bytes.filter(|lag| *lag > 0).map(|lag| format!("{} not archived yet", format::bytes(lag)));
     let worker = archiving.worker.clone().map(|worker| format!("by worker {worker}"));
@@ -42,17 +60,17 @@ fn state(window: &RecoveryWindow) -> AnyView {
                     }}
                 </dd>
             </div>
-            <div class="figure">
-                <dt>"Log archiving"</dt>
-                <dd>{archiving_state(archiving.status)} <small>{below}</small></dd>
-            </div>
-            <div class="figure">
-                <dt>"Last commit in the log"</dt>
-                <dd>
-                    {archiving.last_commit_at.map(|at| view! { <Ago at /> " " })}
-                    <small>{time_or_dash(archiving.last_commit_at)}</small>
-                </dd>
-            </div>
+            {if in_backups {
+                view! {
+                    <div class="figure">
+                        <dt>"The log is kept"</dt>
+                        <dd>"By log backups" <small>"Each one reaches up to its own start."</small></dd>
+                    </div>
+                }
+                .into_any()
+            } else {
+                archived(archiving, below)
+            }}
         </dl>
         {notes(archiving)}
     }
@@ -60,8 +78,12 @@ fn state(window: &RecoveryWindow) -> AnyView {
 }
 
 #[component]
-pub fn LogState(window: RwSignal<Option<RecoveryWindow>>) -> impl IntoView {
+pub fn LogState(
+    window: RwSignal<Option<RecoveryWindow>>,
+    /// Whether the log is kept by backups of it, not archived as it is written.
+    in_backups: bool,
+) -> impl IntoView {
     // Drawn anew only when something of it changed.
     let known = Memo::new(move |_| window.get());
-    move || known.with(|window| window.as_ref().map(state))
+    move || known.with(|window| window.as_ref().map(|window| state(window, in_backups)))
 }

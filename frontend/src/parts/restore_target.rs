@@ -76,7 +76,7 @@ impl TargetDraft {
 pub fn TargetChoice(draft: TargetDraft) -> impl IntoView {
     let chosen = draft.chosen;
     view! {
-        <div role="group" aria-label="Where the data goes">
+        <div class="target-choice" role="group" aria-label="Where the data goes">
             <Segmented name="restore-target" options=vec![THIS, NEW] chosen on_choose=move |choice| chosen.set(choice) />
         </div>
         <Show when=move || draft.is_new()>

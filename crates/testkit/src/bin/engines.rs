@@ -1,12 +1,13 @@
-//! `cargo run -p testkit --bin engines [postgres|mariadb|redis|valkey]...`: servers to try something on by hand.
+//! `cargo run -p testkit --bin engines [postgres|mariadb|redis|valkey|mssql]...`: servers to try something on by hand.
 //!
-//! Starts one server of each named engine (all without arguments) through its service commands, prints a
-//! line about each, and holds them until its input ends or it is killed.
+//! Starts one server of each named engine (all real ones without arguments) through its service commands, prints a line about
+//! each, and holds them until its input ends or it is killed. SQL Server is the double: a line `insert <note>` of the input adds a
+//! row to its database `shop`, and `entries` prints the rows.
 
-use std::io::Read;
+use std::io::BufRead;
 
-use anyhow::{Result, bail, ensure};
-use testkit::{KeyValueServer, MariaDb, Postgres, Redis, Valkey};
+use anyhow::{Context, Result, bail, ensure};
+use testkit::{KeyValueServer, MariaDb, Mssql, Postgres, Redis, Valkey};
 
 fn main() -> Result<()> {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
@@ -14,6 +15,7 @@ fn main() -> Result<()> {
         names = ["postgres", "mariadb", "redis", "valkey"].map(String::from).to_vec();
     }
     let mut held: Vec<Box<dyn std::any::Any>> = Vec::new();
+    let mut double = None;
     for name in names {
         match name.as_str() {
             "postgres" => {
@@ -31,14 +33,39 @@ fn main() -> Result<()> {
             }
             "redis" => held.push(Box::new(key_value(&name, Redis::start()?)?)),
             "valkey" => held.push(Box::new(key_value(&name, Valkey::start()?)?)),
-            _ => bail!("unknown engine {name}: postgres, mariadb, redis or valkey"),
+            "mssql" => double = Some(start_double(&name)?),
+            _ => bail!("unknown engine {name}: postgres, mariadb, redis, valkey or mssql"),
         }
     }
     println!("account {} password {}", testkit::BACKUP_USER, testkit::BACKUP_PASSWORD);
     println!("ready; Ctrl-D ends");
-    std::io::stdin().read_to_end(&mut Vec::new())?;
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        match (&double, line.split_once(' ')) {
+            (Some(double), Some(("insert", note))) => {
+                double.insert(DATABASE, note, None);
+                println!("inserted {note}");
+            }
+            (Some(double), None) if line == "entries" => {
+                println!("entries {}", double.entries(DATABASE).unwrap_or_default().join(","));
+            }
+            _ => println!("unknown order {line}"),
+        }
+    }
     drop(held);
     Ok(())
+}
+
+/// The database of the double.
+const DATABASE: &str = "shop";
+
+fn start_double(name: &str) -> Result<Mssql> {
+    let server = Mssql::builder().encrypting().start()?;
+    server.create_database(DATABASE);
+    let shared = server.directory.join("shared");
+    std::fs::create_dir(&shared).context("make the shared directory")?;
+    println!("{name} port {} shared {}", server.port, shared.display());
+    Ok(server)
 }
 
 fn key_value(name: &str, server: KeyValueServer) -> Result<KeyValueServer> {

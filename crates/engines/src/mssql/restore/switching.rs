@@ -125,8 +125,7 @@ pub(super) async fn take_back(place: &ServedPlace, state: &ServedState) -> Resul
             }
             // Nothing was put aside yet, but the way to it was begun.
             None if entry.had_live => {
-                if let Some(live) = at_name {
-                    let _ = live;
+                if at_name.is_some() {
                     open_to_all(&mut session, &entry.name).await?;
                 }
             }
