@@ -217,6 +217,6 @@ test("a chain is told: what an increment builds on, and what builds on it", asyn
   `);
   const asked = page.waitForRequest((one) => one.method() === "POST" && one.url().endsWith(`/datastores/${id}/backups`));
   await page.getByRole("menuitem", { name: "Full backup" }).click();
-  expect((await asked).postDataJSON()).toEqual({ method: null, type: "full" });
+  expect((await asked).postDataJSON()).toEqual({ method: "rdb", type: "full" });
   await expectJobDone(page);
 });

@@ -61,7 +61,7 @@ fn facts(backup: &Backup, relatives: &Relatives) -> AnyView {
             <dt>"A restore needs"</dt> <dd>{needs(relatives)}</dd>
             {(!relatives.dependents.is_empty()).then(|| view! { <dt>"In its chain"</dt> <dd>{builds_on_it(&relatives.dependents)}</dd> })}
             <dt>"Backup id"</dt> <dd class="mono">{backup.id.to_string()}</dd>
-            {backup.manifest_sha256.clone().map(|digest| view! { <dt>"SHA-256 of its manifest"</dt> <dd class="mono">{digest}</dd> })}
+            {backup.manifest_sha256.clone().map(|digest| view! { <dt>"Manifest"</dt> <dd class="mono">"SHA-256 " {digest}</dd> })}
         </dl>
     }
     .into_any()
