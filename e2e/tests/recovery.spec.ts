@@ -130,8 +130,8 @@ test("clocks that are set: both instants of a time shown twice, none of a time s
   await expect(warning(page)).toContainText("2026-10-25 01:30:15 UTC");
   await expect(warning(page)).toContainText("In your zone: 2026-10-25 02:30:15 UTC+01:00");
   await expect(warning(page)).toContainText("everything committed from that second on will be lost");
-  await expectWellMade(page);
   await expect(restore(page)).toBeEnabled();
+  await expectWellMade(page);
   await restore(page).click();
   await expect(dialog(page)).toBeHidden();
   expect(archived.sent).toMatchObject([{ pitr_stop_time: "2026-10-25T01:30:15Z" }]);
