@@ -32,6 +32,7 @@ pub trait StreamSource: Send + Sync {
 }
 
 /// Where a restore takes place; all that going back needs.
+#[derive(Clone)]
 pub struct ServedPlace {
     pub restore_id: Uuid,
     pub datastore: DatastoreAccess,

@@ -7,13 +7,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use client::ClientError;
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, ErrorCode, Job, JobStatus, Method, Restore,
-    RestoreCreate, RestoreStatus, Secret, SharedDirectory,
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, ErrorCode, Job, JobStatus, Method, Restore,
+    RestoreCreate, RestoreStatus,
 };
-use testkit::{BACKUP_PASSWORD, BACKUP_USER, Mssql};
+use testkit::Mssql;
 use uuid::Uuid;
 
 use crate::plane::{Plane, files_below};
+use crate::servers;
 
 /// The double, and the directory that it shares with the worker.
 struct Server {
@@ -32,21 +33,7 @@ impl Server {
     }
 
     fn registration(&self, name: &str) -> DatastoreCreate {
-        let path = self.shared.path().to_string_lossy().into_owned();
-        DatastoreCreate {
-            name: name.to_owned(),
-            engine: Engine::Mssql,
-            host: "127.0.0.1".to_owned(),
-            port: Some(self.double.port),
-            username: Some(BACKUP_USER.to_owned()),
-            password: Some(Secret::new(BACKUP_PASSWORD)),
-            data_directory: None,
-            shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
-            service: None,
-            worker: None,
-            storage_id: None,
-            project_id: None,
-        }
+        servers::sql_server(&self.double, self.shared.path(), name)
     }
 
     fn insert(&self, note: &str) {

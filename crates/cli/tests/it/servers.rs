@@ -1,9 +1,9 @@
 //! Real servers of every engine behind one face: write, tell what is held, and how Holdfast reaches them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use domain::{DatastoreCreate, Engine, Secret, Service};
-use testkit::{BACKUP_PASSWORD, BACKUP_USER, KeyValueServer, MariaDb, Mysql, Postgres, Redis, Valkey};
+use domain::{DatastoreCreate, Engine, Secret, Service, SharedDirectory};
+use testkit::{BACKUP_PASSWORD, BACKUP_USER, KeyValueServer, MariaDb, Mssql, Mysql, Postgres, Redis, Valkey};
 
 /// A server that tests write to and restore.
 pub trait TestServer: Send + Sync {
@@ -202,6 +202,25 @@ pub fn mariadb() -> MariaDb {
 
 pub fn mysql() -> Mysql {
     Mysql::start().unwrap_or_else(|error| panic!("MySQL starts: {error:#}"))
+}
+
+/// How the double of SQL Server is registered, with the directory that it shares with the worker.
+pub fn sql_server(double: &Mssql, shared: &Path, name: &str) -> DatastoreCreate {
+    let path = shared.display().to_string();
+    DatastoreCreate {
+        name: name.to_owned(),
+        engine: Engine::Mssql,
+        host: "127.0.0.1".to_owned(),
+        port: Some(double.port),
+        username: Some(BACKUP_USER.to_owned()),
+        password: Some(Secret::new(BACKUP_PASSWORD)),
+        data_directory: None,
+        shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
+        service: None,
+        worker: None,
+        storage_id: None,
+        project_id: None,
+    }
 }
 
 /// One server of each kind that the product supports.

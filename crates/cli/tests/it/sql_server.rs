@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, Engine, JobStatus, NewDatastore, RestoreCreate,
-    RestoreStatus, RestoreTargetDraft, Secret, Service, SharedDirectory, VerificationStatus,
+    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, JobStatus, NewDatastore, RestoreCreate,
+    RestoreStatus, RestoreTargetDraft, VerificationStatus,
 };
-use testkit::{BACKUP_PASSWORD, BACKUP_USER, Mssql};
+use testkit::Mssql;
 
 use crate::plane::Plane;
+use crate::servers;
 
 /// A double, and the directory that it shares with the worker.
 struct Server {
@@ -24,21 +25,7 @@ impl Server {
     }
 
     fn registration(&self) -> DatastoreCreate {
-        let path = self.shared.path().display().to_string();
-        DatastoreCreate {
-            name: "it SQL Server".to_owned(),
-            engine: Engine::Mssql,
-            host: "127.0.0.1".to_owned(),
-            port: Some(self.double.port),
-            username: Some(BACKUP_USER.to_owned()),
-            password: Some(Secret::new(BACKUP_PASSWORD)),
-            data_directory: None,
-            shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
-            service: Some(Service::None),
-            worker: None,
-            storage_id: None,
-            project_id: None,
-        }
+        servers::sql_server(&self.double, self.shared.path(), "it SQL Server")
     }
 
     fn insert(&self, note: &str) {

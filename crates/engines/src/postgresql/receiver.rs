@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -247,8 +248,9 @@ impl Receiver {
         let closed = self.files.iter().filter(|(segment, seen)| segment.timeline == timeline && seen.closed);
         let Some((&segment, _)) = { closed }.find(|(segment, _)| holds_start(**segment)) else { return Ok(start) };
         let path = self.view.join(segment.to_string());
-        let content = length_without_zeros(&path).map_err(EngineError::file("reading the received log", &path))?;
-        Ok(if start < segment.start(size) + content { start } else { segment.start(size) + size })
+        let goes_on = has_content(&path, start - segment.start(size));
+        let goes_on = goes_on.map_err(EngineError::file("reading the received log", &path))?;
+        Ok(if goes_on { start } else { segment.start(size) + size })
     }
 
     /// Links the segments of the newest timeline under their own names.
@@ -398,6 +400,23 @@ fn arrived(here: u64, confirmed: Option<u64>) -> u64 {
 fn length_without_zeros(path: &Path) -> std::io::Result<u64> {
     let bytes = fs::read(path)?;
     Ok(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
+}
+
+/// Whether anything but zeros follows in a file from a position on.
+fn has_content(path: &Path, from: u64) -> std::io::Result<bool> {
+    let mut file = fs::File::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut chunk = [0; 64 << 10];
+    loop {
+        let read = file.read(&mut chunk)?;
+        let part = chunk.get(..read).unwrap_or_default();
+        if part.iter().any(|byte| *byte != 0) {
+            return Ok(true);
+        }
+        if part.is_empty() {
+            return Ok(false);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -173,7 +173,7 @@ async fn abandon(
     journal: Journal,
     state: Option<&ServedState>,
 ) -> Result<(), JobError> {
-    let never = ServedPlace { cancel: CancellationToken::new(), log: Arc::clone(&place.log), ..clone_of(place) };
+    let never = ServedPlace { cancel: CancellationToken::new(), ..place.clone() };
     match engine.discard(&never, state).await {
         Ok(()) => journal.remove(),
         Err(error) => {
@@ -205,17 +205,6 @@ async fn take_back(
         );
         JobError::new(error.code, detail)
     })
-}
-
-fn clone_of(place: &ServedPlace) -> ServedPlace {
-    ServedPlace {
-        restore_id: place.restore_id,
-        datastore: place.datastore.clone(),
-        keep_directory: place.keep_directory.clone(),
-        work_directory: place.work_directory.clone(),
-        log: Arc::clone(&place.log),
-        cancel: place.cancel.clone(),
-    }
 }
 
 fn place(
