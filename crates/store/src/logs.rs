@@ -14,5 +14,5 @@ pub(crate) use archiver::{begin, end, resume};
 pub(crate) use branch::{branch_off, leave, replace};
 pub(crate) use in_backups::{NO_RANGES, column, covered_until, newest_line};
 pub use recovery::RecoveryFacts;
-pub(crate) use recovery::{replay, scanned};
+pub(crate) use recovery::{scanned, taken};
 pub(crate) use segment::{delete, expired, overviews};

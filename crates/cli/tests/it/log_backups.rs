@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use client::ClientError;
+use client::{ClientError, PlanQuery};
 use domain::{
     Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, ErrorCode, Job, JobStatus, Method, Restore,
     RestoreCreate, RestoreStatus,
@@ -61,7 +61,11 @@ async fn back_up(plane: &Plane, datastore: Uuid, backup_type: BackupType) -> Bac
 }
 
 async fn restore(plane: &Plane, backup: &Backup, name: &str, stop: &str) -> Restore {
-    let request = RestoreCreate { pitr_stop_time: Some(stop.to_owned()), ..Plane::restore_request(name) };
+    restore_to(plane, backup, name, Some(stop)).await
+}
+
+async fn restore_to(plane: &Plane, backup: &Backup, name: &str, stop: Option<&str>) -> Restore {
+    let request = RestoreCreate { pitr_stop_time: stop.map(str::to_owned), ..Plane::restore_request(name) };
     let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
     let restore = plane.restore_end(restore.id).await;
     assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{}", plane.log_of(restore.job_id).await);
@@ -142,6 +146,15 @@ async fn full_differential_and_log_backups_are_restored_to_a_moment_and_that_is_
     assert_eq!((next.backup_type, next.parent_id), (BackupType::Full, None), "the old log does not go on");
     restore(&plane, &first, "shop", "latest").await;
     assert!(server.entries().is_empty(), "the log before the restore has not changed");
+
+    // Without a stop it is what the log backup holds, by the same way as to a stop.
+    restore_to(&plane, &log, "shop", None).await;
+    assert_eq!(server.entries(), ["one", "two"]);
+    let plan = plane.client.backup_restore_plan(newest.id, &PlanQuery::default()).await.expect("a plan");
+    assert!(plan.obstacles.is_empty(), "{plan:?}");
+    assert_eq!(plan.chain, [first.number, differential.number, newest.number]);
+    restore_to(&plane, &newest, "shop", None).await;
+    assert!(server.entries().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

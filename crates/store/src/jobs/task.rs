@@ -1,7 +1,7 @@
 //! What a worker is told: a job with all that is needed to do it, secrets opened.
 
 use diesel::prelude::*;
-use domain::assignment::{BackupTask, DatastoreAccess, ReplayTask, Task};
+use domain::assignment::{BackupReference, BackupTask, DatastoreAccess, ReplayTask, Task};
 use domain::log_archive::LogScanCreate;
 use domain::{JobKind, JobStatus, RecoveryStop};
 use serde::de::DeserializeOwned;
@@ -57,8 +57,11 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         }
         JobKind::PlanRestore => {
             let backup = backup(transaction, job)?;
+            let stop = input(transaction, job)?;
+            let (applied, replay) = taken(transaction, &backup, stop)?;
             Task::PlanRestore {
-                replay: planned_replay(transaction, job, &backup)?,
+                applied,
+                replay,
                 datastore: datastore(transaction, job)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: backup.into_backup(None)?,
@@ -68,8 +71,10 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let backup = backup(transaction, job)?;
             let restore = restore(transaction, job)?;
             let stop = restore.stop.as_deref().map(|stop| from_json("restores.stop", stop)).transpose()?;
+            let (applied, replay) = taken(transaction, &backup, stop)?;
             Task::Restore {
-                replay: replay_of(transaction, &backup, stop)?,
+                applied,
+                replay,
                 restore_configuration: restore.restore_configuration,
                 restore: restore.into_restore(None)?,
                 datastore: datastore(transaction, job)?,
@@ -136,22 +141,12 @@ fn input<T: DeserializeOwned>(transaction: &Transaction<'_>, job: &JobRow) -> Re
         .map_err(|_| StoreError::UnreadableColumn { column: "jobs.input", value: "(sealed)".to_owned() })
 }
 
-fn planned_replay(
-    transaction: &mut Transaction<'_>,
-    job: &JobRow,
-    backup: &BackupRow,
-) -> Result<Option<ReplayTask>, StoreError> {
-    let stop = input(transaction, job)?;
-    replay_of(transaction, backup, stop)
-}
-
-fn replay_of(
+fn taken(
     transaction: &mut Transaction<'_>,
     backup: &BackupRow,
     stop: Option<RecoveryStop>,
-) -> Result<Option<ReplayTask>, StoreError> {
-    let id = uuid("backups.id", &backup.id)?;
-    stop.map(|stop| logs::replay(transaction, &backup.datastore_id, id, stop)).transpose()
+) -> Result<(Vec<BackupReference>, Option<ReplayTask>), StoreError> {
+    logs::taken(transaction, &backup.datastore_id, uuid("backups.id", &backup.id)?, stop)
 }
 
 fn datastore_id(job: &JobRow) -> Result<&str, StoreError> {

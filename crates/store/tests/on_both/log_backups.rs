@@ -124,28 +124,33 @@ on_both! {
         assert_eq!((windows.len(), windows[0].to, windows[0].branch.as_str()), (1, after(42), "origin"));
     }
 
-    fn f61_a_restore_to_a_time_is_given_its_backups_in_order(fixture) {
+    fn f61_a_restore_is_given_its_backups_in_order(fixture) {
         let shop = fixture.datastore("shop").id;
         let made = line(fixture, shop);
         let facts = fixture.store.recovery_facts(shop).unwrap();
         let (windows, gaps) = facts.windows();
         assert_eq!((windows.len(), gaps.len(), windows[0].from, windows[0].to), (1, 0, after(2), after(42)));
         assert_eq!(fixture.store.datastore_get(shop, after(60)).unwrap().overview.recoverable_until, Some(after(42)));
-        for (stop, numbers) in [
-            (RecoveryStop::Time { at: after(15) }, vec![0, 1, 2]),
-            (RecoveryStop::Time { at: after(37) }, vec![0, 3, 4]),
-            (RecoveryStop::Latest, vec![0, 3, 4]),
+        for (chosen, stop, numbers) in [
+            (0, Some(RecoveryStop::Time { at: after(15) }), vec![0, 1, 2]),
+            (0, Some(RecoveryStop::Time { at: after(37) }), vec![0, 3, 4]),
+            (0, Some(RecoveryStop::Latest), vec![0, 3, 4]),
+            (0, None, vec![0]),
+            (2, None, vec![0, 1, 2]),
+            (4, None, vec![0, 3, 4]),
         ] {
-            let job = fixture.store.job_create_plan(made[0].id, Some(&stop), after(60)).unwrap();
+            let job = fixture.store.job_create_plan(made[chosen].id, stop.as_ref(), after(60)).unwrap();
             let assignment = fixture.claim(after(61));
             assert_eq!(assignment.job_id, job.id);
-            let Task::PlanRestore { replay: Some(replay), .. } = &assignment.task else { panic!("{:?}", assignment.task) };
+            let Task::PlanRestore { applied, replay, .. } = &assignment.task else { panic!("{:?}", assignment.task) };
             let reference = |turn: &usize| BackupReference {
                 id: made[*turn].id,
                 manifest_sha256: made[*turn].manifest_sha256.clone(),
             };
-            assert_eq!(replay.backups, numbers.iter().map(reference).collect::<Vec<_>>(), "{stop:?}");
-            assert!(replay.logs.is_empty() && replay.backups.iter().all(|backup| backup.manifest_sha256.is_some()));
+            assert_eq!(applied, &numbers.iter().map(reference).collect::<Vec<_>>(), "{chosen} {stop:?}");
+            assert!(applied.iter().all(|backup| backup.manifest_sha256.is_some()));
+            assert_eq!(replay.as_ref().map(|replay| replay.stop.clone()), stop);
+            assert!(replay.as_ref().is_none_or(|replay| replay.logs.is_empty()));
         }
         let late = fixture.store.restore_create(made[0].id, &order(RecoveryStop::Time { at: after(50) }), after(70)).unwrap();
         fixture.store.job_claim(&crate::fixture::worker("w1"), 30, after(71)).unwrap();
