@@ -185,6 +185,10 @@ pub struct BackupTask {
     /// SHA-256 of that backup's manifest, where it is known. // F-90
     #[serde(default)]
     pub parent_sha256: Option<String>,
+    /// The full backup that a chain of log backups begins with, where the parent is another: the worker looks at both ends of
+    /// such a chain, which may be long, and at all links of any other.
+    #[serde(default)]
+    pub chain_start: Option<BackupReference>,
     pub created_at: DateTime<Utc>,
     /// zstd's level, 1 to 19.
     pub compression_level: i32,

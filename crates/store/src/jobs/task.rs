@@ -26,6 +26,8 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let settings = upkeep::settings(transaction.connection, &row)?;
             let parent =
                 backup.parent_id.as_deref().map(|id| backup_row::find(transaction.connection, id)).transpose()?;
+            let chain_start =
+                parent.as_ref().map(|parent| logs::chain_start(transaction.connection, parent)).transpose()?.flatten();
             Task::Backup {
                 datastore: row.access(transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
@@ -36,6 +38,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                     backup_type: word("backups.type", &backup.backup_type)?,
                     parent_id: optional_uuid("backups.parent_id", backup.parent_id.as_deref())?,
                     parent_sha256: parent.and_then(|parent| parent.manifest_sha256),
+                    chain_start,
                     created_at: time(backup.created_at),
                     compression_level: settings.compression_level,
                 },

@@ -53,19 +53,39 @@ pub fn newest_line(
     datastore: &str,
     method: Method,
 ) -> Result<Vec<(BackupRow, LogBackup)>, StoreError> {
-    let newest: Option<i64> = rows(datastore)
-        .filter(backups::method.eq(method.as_str()))
-        .filter(backups::backup_type.eq(BackupType::Full.as_str()))
-        .order(backups::number.desc())
-        .select(backups::number)
-        .first(connection)
-        .optional()?;
-    let Some(newest) = newest else { return Ok(Vec::new()) };
+    let Some(newest) = newest_full(connection, datastore, method, i64::MAX)? else { return Ok(Vec::new()) };
     let rows: Vec<BackupRow> = rows(datastore)
         .filter(backups::method.eq(method.as_str()))
-        .filter(backups::number.ge(newest))
+        .filter(backups::number.ge(newest.number))
         .load(connection)?;
     rows.into_iter().map(|row| Ok((row.clone(), read(&row)?))).collect()
+}
+
+/// The full backup that a log backup hangs on by way of its parent, another log backup. Null where there is none between.
+pub fn chain_start(connection: &mut AnyConnection, parent: &BackupRow) -> Result<Option<BackupReference>, StoreError> {
+    if parent.backup_type != BackupType::Log.as_str() {
+        return Ok(None);
+    }
+    let method = word("backups.method", &parent.method)?;
+    let full = newest_full(connection, &parent.datastore_id, method, parent.number)?;
+    full.map(|full| Ok(BackupReference { id: uuid("backups.id", &full.id)?, manifest_sha256: full.manifest_sha256 }))
+        .transpose()
+}
+
+/// The newest full backup by a method among those up to a number.
+fn newest_full(
+    connection: &mut AnyConnection,
+    datastore: &str,
+    method: Method,
+    up_to: i64,
+) -> Result<Option<BackupRow>, StoreError> {
+    Ok(rows(datastore)
+        .filter(backups::method.eq(method.as_str()))
+        .filter(backups::backup_type.eq(BackupType::Full.as_str()))
+        .filter(backups::number.le(up_to))
+        .order(backups::number.desc())
+        .first(connection)
+        .optional()?)
 }
 
 /// The backups that a restore of a backup takes, to a stop or to exactly what it holds. None for a backup that holds no log, and

@@ -1,15 +1,15 @@
 //! Logs that are in backups: what differential and log backups are built on, what restores are given, and what may go.
 
-use domain::assignment::{BackupReference, BackupSummary, Task, TaskResult};
+use domain::assignment::{BackupReference, BackupSummary, Outcome, Task, TaskResult};
 use domain::transaction_log::{LogRange, Lsn};
 use domain::{
-    Backup, BackupType, DatastorePatch, ErrorCode, JobStatus, Method, RecoveryStop, RestoreTarget, ScheduleDraft,
-    ScheduleSettings, SharedDirectory,
+    Backup, BackupType, DatastorePatch, ErrorCode, JobError, JobStatus, Method, RecoveryStop, RestoreTarget,
+    ScheduleDraft, ScheduleSettings, SharedDirectory,
 };
 use store::{BackupFilter, PageRequest, RestoreRequest, StoreError};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, after, now, summary};
+use crate::fixture::{Fixture, after, now, report, summary};
 use crate::on_both;
 
 const FORK: Uuid = Uuid::from_u128(7);
@@ -94,6 +94,27 @@ on_both! {
         assert!(matches!(&refused, StoreError::HasDependents { numbers } if *numbers == [second.number]), "{refused:?}");
         let full = make(fixture, shop, BackupType::Full, 60, (158, 160));
         assert_eq!(make(fixture, shop, BackupType::Log, 70, (140, 170)).parent_id, Some(full.id));
+    }
+
+    fn the_worker_is_told_both_ends_of_a_chain_of_log_backups(fixture) {
+        let shop = fixture.datastore("shop").id;
+        make(fixture, shop, BackupType::Full, 0, (90, 100));
+        let full = make(fixture, shop, BackupType::Full, 10, (100, 110));
+        let log = make(fixture, shop, BackupType::Log, 20, (90, 120));
+        let full = BackupReference { id: full.id, manifest_sha256: full.manifest_sha256 };
+        for (asked, parent, start) in [
+            (BackupType::Log, log.id, Some(full.clone())),
+            (BackupType::Differential, full.id, None),
+            (BackupType::Full, Uuid::nil(), None),
+        ] {
+            ask(fixture, shop, asked, 30);
+            let assignment = fixture.claim(after(31));
+            let Task::Backup { backup: task, .. } = &assignment.task else { panic!("{:?}", assignment.task) };
+            assert_eq!((task.parent_id.unwrap_or_default(), &task.chain_start), (parent, &start), "{asked}");
+            let error = JobError::new(ErrorCode::EngineToolFailed, "It is not made.");
+            let failed = report(assignment.attempt, Outcome::Failed { error });
+            fixture.store.job_finish(assignment.job_id, &failed, after(32)).unwrap();
+        }
     }
 
     fn f60_a_gap_and_a_full_backup_of_somebody_else_ask_for_a_full_one(fixture) {
