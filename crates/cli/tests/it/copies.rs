@@ -65,8 +65,10 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn Logged)
     fs::create_dir(&directory).expect("made");
     let owner = fs::metadata(server.data_directory()).expect("a directory");
     std::os::unix::fs::chown(&directory, Some(owner.uid()), Some(owner.gid())).expect("given");
-    let files = RestoreCreate { pitr_stop_time: None, ..into("files", &directory, 1, None) };
+    // What was registered for nothing is taken over by the next one of the name.
+    let files = RestoreCreate { pitr_stop_time: None, ..into("another", &directory, 1, None) };
     let files = restored(&plane, backup.id, &files).await;
+    assert_eq!(files.datastore_id, refused.datastore_id);
     assert!(fs::read_dir(&directory).expect("a directory").count() > 5);
     let filled = plane.client.datastore_get(files.datastore_id).await.expect("it is there");
     assert_eq!(filled.status, DatastoreStatus::Unknown);
