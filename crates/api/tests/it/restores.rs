@@ -211,7 +211,7 @@ async fn databases_are_restored_under_new_names_without_a_confirmation() {
     let query = PlanQuery { new_databases: Some(json!(copies).to_string()), ..PlanQuery::default() };
     service.client().backup_restore_plan(backup, &query).await.unwrap();
     let expected = RestoreTarget::NewDatabases { databases: copies.clone() };
-    assert_eq!(*planned.lock().unwrap(), [expected.clone()]);
+    assert_eq!(*planned.lock().unwrap(), vec![expected.clone()]);
 
     let target = json!({"kind": "new_databases", "databases": copies});
     let restore = service.post(&url, json!({"target": target})).await.json();
