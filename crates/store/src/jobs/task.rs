@@ -10,7 +10,7 @@ use crate::StoreError;
 use crate::backups::row::{self as backup_row, BackupRow};
 use crate::columns::{from_json, optional_uuid, time, uuid, word};
 use crate::datastores::row::{self as datastore_row};
-use crate::jobs::create::input_place;
+use crate::jobs::create::{PlanInput, input_place};
 use crate::jobs::row::JobRow;
 use crate::restores::{self, RestoreRow};
 use crate::schema::backups;
@@ -60,9 +60,10 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         }
         JobKind::PlanRestore => {
             let backup = backup(transaction, job)?;
-            let stop = input(transaction, job)?;
+            let PlanInput { target, stop } = input(transaction, job)?.ok_or(StoreError::NotFound { what: "plan" })?;
             let (applied, replay) = taken(transaction, &backup, stop)?;
             Task::PlanRestore {
+                target,
                 applied,
                 replay,
                 datastore: datastore(transaction, job)?,

@@ -160,7 +160,8 @@ on_both! {
             (2, None, vec![0, 1, 2]),
             (4, None, vec![0, 3, 4]),
         ] {
-            let job = fixture.store.job_create_plan(made[chosen].id, stop.as_ref(), after(60)).unwrap();
+            let job =
+                fixture.store.job_create_plan(made[chosen].id, &RestoreTarget::InPlace, stop.as_ref(), after(60)).unwrap();
             let assignment = fixture.claim(after(61));
             assert_eq!(assignment.job_id, job.id);
             let Task::PlanRestore { applied, replay, .. } = &assignment.task else { panic!("{:?}", assignment.task) };
