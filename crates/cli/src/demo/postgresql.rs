@@ -12,6 +12,7 @@ use super::shop::DemoServer;
 
 /// Tables of a shop, filled with a few weeks of trade.
 const FILL: &str = "
+set role shop;
 create table customers (id int primary key generated always as identity, name text not null, city text not null, since date not null);
 create table products (id int primary key generated always as identity, name text not null, price_cents int not null);
 create table orders (id bigint primary key generated always as identity, customer_id int not null references customers,
@@ -126,8 +127,9 @@ impl DemoServer for Postgresql {
 
     async fn fill(&self, memory: &ServerMemory) -> anyhow::Result<()> {
         let role = format!(
-            "create role holdfast login replication password '{}'; grant pg_read_all_settings to holdfast;
-             create database shop;",
+            "create role shop; create database shop owner shop;
+             create role holdfast login replication createdb password '{}';
+             grant pg_read_all_settings, pg_read_all_data, pg_signal_backend, shop to holdfast;",
             memory.password
         );
         self.sql("postgres", &role).await?;

@@ -308,6 +308,59 @@ async fn a_dump_is_of_one_moment_while_somebody_writes() {
     assert_eq!(counts, "t");
 }
 
+/// Somebody who may dump and restore, and is no superuser.
+fn restorer(server: &Postgres) -> DatastoreAccess {
+    server
+        .sql("create role restorer login createdb createrole password 'x'; grant pg_read_all_data, pg_signal_backend to restorer")
+        .unwrap();
+    access(Engine::Postgresql, server.port, "restorer", Some("x"))
+}
+
+/// What belongs to roles of which the user is a member is restored without a superuser, beside and in place.
+async fn whoever_is_a_member_of_the_owners_restores(server: Postgres) {
+    server.sql("create role clerk; create database shop owner clerk").unwrap();
+    let table = "set role clerk; create table t (id int primary key, v text); insert into t select i, 'row '||i from generate_series(1, 500) i;
+        create view v as select count(*) n from t; create function f() returns int language sql as 'select 7'";
+    server.sql_in("shop", table).unwrap();
+    let access = restorer(&server);
+    let dumped = dumped(&access).await;
+    let refused = copying(&access, &dumped, &[("shop", "copy")]).check().await.obstacles;
+    assert_eq!(refused.iter().map(|obstacle| obstacle.code).collect::<Vec<_>>(), [ErrorCode::MissingPrivilege]);
+    assert!(refused[0].detail.contains("GRANT \"clerk\" TO \"restorer\""), "{refused:?}");
+
+    server.sql("grant clerk to restorer").unwrap();
+    let copying = copying(&access, &dumped, &[("shop", "copy")]);
+    assert_eq!(copying.check().await.obstacles, []);
+    let staged = copying.stage().await.unwrap();
+    copying.switch(&staged).await.unwrap();
+    assert_eq!(rows(&server, "copy"), "500|row 1");
+    let owners = "select (select pg_get_userbyid(datdba) from pg_database where datname = 'copy'), tableowner from pg_tables where tablename = 't'";
+    assert_eq!(server.sql_in("copy", owners).unwrap(), "clerk|clerk");
+    copying.take_back(&staged).await.unwrap();
+    copying.discard(Some(&staged)).await.unwrap();
+
+    server.sql_in("shop", "delete from t where id > 10").unwrap();
+    let restoring = restoring(&access, &dumped, false);
+    assert_eq!(restoring.check().await.obstacles, []);
+    let staged = restoring.stage().await.unwrap();
+    restoring.switch(&staged).await.unwrap();
+    assert_eq!(rows(&server, "shop"), "500|row 1");
+    restoring.take_back(&staged).await.unwrap();
+    restoring.discard(Some(&staged)).await.unwrap();
+    assert_eq!((rows(&server, "shop"), databases(&server)), ("10|row 1".to_owned(), "postgres|shop".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_to_be_a_superuser_to_restore() {
+    whoever_is_a_member_of_the_owners_restores(Postgres::start().unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_has_to_be_a_superuser_to_restore_where_membership_has_options() {
+    engines::look_for_programs_in(Engine::Postgresql, vec![testkit::postgresql_18().unwrap()]);
+    whoever_is_a_member_of_the_owners_restores(Postgres::builder().version_18().start().unwrap()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn f56_a_server_without_files_gets_dumps_and_reasons() {
     let server = Postgres::start().unwrap();

@@ -50,7 +50,7 @@ select not exists (select from pg_catalog.pg_class c join pg_catalog.pg_namespac
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Database {
     pub name: String,
-    owner: String,
+    pub owner: String,
     #[serde(default, skip_serializing)]
     pub is_owner: bool,
     #[serde(default, skip_serializing)]

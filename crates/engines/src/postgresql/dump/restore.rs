@@ -16,7 +16,7 @@ use super::names::{Names, is_kept};
 use super::{GLOBALS_STREAM, RESTORE_TOOL, TOOL_FACT, ask, switch, tool};
 use crate::feed::feed;
 use crate::postgresql::connection::Connection;
-use crate::postgresql::findings::identifier;
+use crate::postgresql::findings::{identifier, literal};
 use crate::postgresql::server::{self, Server};
 use crate::postgresql::{STALL_LIMIT, binaries};
 use crate::problem::Problem;
@@ -208,6 +208,7 @@ async fn look(request: &ServedRequest) -> Result<ServedPlan, EngineError> {
         obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
     }
     obstacles.extend(against_user(&session, &replaced).await?);
+    obstacles.extend(against_owners(&session, &restored, server.major()).await?);
     let major = restore_tool_major(request, &server);
     if binaries::client(RESTORE_TOOL, major).await.is_none() {
         let problem = super::no_tool(RESTORE_TOOL, major);
@@ -236,6 +237,11 @@ fn against_new_name(name: &str, is_taken: bool) -> Option<EngineError> {
     })
 }
 
+fn missing(what: &str, remedy: String) -> Obstacle {
+    let error = Problem::new(ErrorCode::MissingPrivilege, what).remedy(remedy).into_error().to_job_error();
+    Obstacle::new(error.code, error.detail)
+}
+
 /// What the user may not do that a restore does.
 async fn against_user(session: &Session<'_>, replaced: &[&Database]) -> Result<Vec<Obstacle>, EngineError> {
     const QUESTION: &str = "\
@@ -244,10 +250,6 @@ async fn against_user(session: &Session<'_>, replaced: &[&Database]) -> Result<V
     let answer = session.ask(QUESTION).await?;
     let (makes, ends) = answer.split_once('|').unwrap_or_default();
     let role = identifier(&session.connection.user);
-    let missing = |what: &str, remedy: String| {
-        let error = Problem::new(ErrorCode::MissingPrivilege, what).remedy(remedy).into_error().to_job_error();
-        Obstacle::new(error.code, error.detail)
-    };
     let mut obstacles = Vec::new();
     if makes != "t" {
         obstacles.push(missing("The user may not make databases.", format!("ALTER ROLE {role} CREATEDB;")));
@@ -262,6 +264,33 @@ async fn against_user(session: &Session<'_>, replaced: &[&Database]) -> Result<V
         obstacles.push(missing(&format!("The database {name} is another's, who alone may rename it."), remedy));
     }
     Ok(obstacles)
+}
+
+/// The roles that databases belong to, and to which the user can't give any (manual, "CREATE DATABASE"). Those that are not there
+/// are made by the restore, with the user as their member.
+async fn against_owners(
+    session: &Session<'_>,
+    restored: &[Restored],
+    major: u32,
+) -> Result<Vec<Obstacle>, EngineError> {
+    let owners: BTreeSet<&str> = restored.iter().map(|one| one.database.owner.as_str()).collect();
+    let listed: Vec<String> = owners.into_iter().map(literal).collect();
+    // From 16 on a member may be one without the right to act as the role.
+    let right = if major >= 16 { "set" } else { "member" };
+    let question = format!(
+        "select coalesce(json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
+         where rolname in ({}) and not pg_catalog.pg_has_role(oid, '{right}')",
+        listed.join(", ")
+    );
+    let answer = session.ask(&question).await?;
+    let foreign: Vec<String> = serde_json::from_str(&answer).unwrap_or_default();
+    let role = identifier(&session.connection.user);
+    let obstacle = |owner: String| {
+        let owner = identifier(&owner);
+        let what = format!("The user is no member of {owner}, to whom a database of the backup belongs.");
+        missing(&what, format!("GRANT {owner} TO {role};"))
+    };
+    Ok(foreign.into_iter().map(obstacle).collect())
 }
 
 /// Makes the roles that the backup has and the server has not.
