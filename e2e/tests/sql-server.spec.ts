@@ -172,6 +172,10 @@ test("SQL Server's double: full, differential and log backups, back to a moment,
     await expect(restore).toBeEnabled({ timeout: 30_000 });
     await expectWellMade(page);
     await page.screenshot({ path: test.info().outputPath("copies.png") });
+    await page.setViewportSize({ width: 360, height: 740 });
+    await expectWellMade(page);
+    await page.screenshot({ path: test.info().outputPath("copies-phone.png") });
+    await page.setViewportSize({ width: 1440, height: 900 });
     await restore.click();
     await expect(dialog).toBeHidden();
     await expectJobDone(page);
