@@ -28,7 +28,7 @@ pub fn ConnectionFields(
     has_password: bool,
 ) -> impl IntoView {
     let port = Signal::derive(move || draft.engine.get().default_port().to_string());
-    let needs_directory = Memo::new(move |_| draft.engine.get().needs_shared_directory());
+    let needs_directory = Memo::new(move |_| draft.engine.get().needs_shared_place());
     let directory = Signal::derive(move || usual_directory(draft.engine.get()).to_owned());
     let password_hint =
         if has_password { "Empty keeps the password that is saved." } else { "Kept encrypted; never shown again." };

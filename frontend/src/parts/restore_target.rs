@@ -89,7 +89,7 @@ pub fn TargetChoice(draft: TargetDraft) -> impl IntoView {
 fn NewFields(draft: TargetDraft) -> impl IntoView {
     let TargetDraft { connection, worker, errors, source, method, .. } = draft;
     let through_server = method.restores_through_server();
-    let needs_shared = source.with_value(|source| source.engine.needs_shared_directory());
+    let needs_shared = source.with_value(|source| source.engine.needs_shared_place());
     let port = source.with_value(|source| source.engine.default_port().to_string());
     let (name, as_known) = source.with_value(|source| {
         let usual =

@@ -104,7 +104,7 @@ impl ConnectionDraft {
 
     /// How the server is stopped and started, as it was typed.
     fn service(&self) -> Service {
-        if self.engine.get().needs_shared_directory() {
+        if self.engine.get().needs_shared_place() {
             // It is restored through the server, which runs all the time.
             return Service::None;
         }
@@ -129,7 +129,7 @@ impl ConnectionDraft {
         let typed = |path: RwSignal<String>| path.get().trim().to_owned();
         let directory = SharedDirectory { server_path: typed(self.server_path), worker_path: typed(self.worker_path) };
         let is_empty = directory.server_path.is_empty() && directory.worker_path.is_empty();
-        (self.engine.get().needs_shared_directory() && !is_empty).then_some(directory)
+        (self.engine.get().needs_shared_place() && !is_empty).then_some(directory)
     }
 
     /// The port that was typed; `None` where nothing was.

@@ -126,6 +126,7 @@ async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
         name: "copy".to_owned(),
         data_directory: None,
         shared_directory: None,
+        shared_storage_id: None,
         service: None,
         host: None,
         port: Some(empty.double.port),

@@ -38,6 +38,7 @@ impl Server {
             password: Some(Secret::new(testkit::BACKUP_PASSWORD)),
             data_directory: None,
             shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
+            shared_storage: None,
             service: Service::None,
             server_identity: None,
             log_branch: "origin".into(),

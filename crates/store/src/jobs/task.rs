@@ -27,7 +27,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let parent =
                 backup.parent_id.as_deref().map(|id| backup_row::find(transaction.connection, id)).transpose()?;
             Task::Backup {
-                datastore: row.access(transaction.key)?,
+                datastore: row.access(transaction.connection, transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: BackupTask {
                     id: uuid("backups.id", &backup.id)?,
@@ -89,7 +89,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                 .select(backups::id)
                 .load(transaction.connection)?;
             Task::Sweep {
-                datastore: row.access(transaction.key)?,
+                datastore: row.access(transaction.connection, transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &storage)?,
                 backups: backups.iter().map(|id| uuid("backups.id", id)).collect::<Result<_, _>>()?,
                 expired_logs: logs::expired(transaction, datastore)?,
@@ -123,7 +123,7 @@ fn inspected(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Datastor
     let id = datastore_id(job)?;
     let row = datastore_row::find(transaction.connection, id)?;
     let data_directory = row.data_directory.clone();
-    Ok(DatastoreAccess { data_directory, ..row.access(transaction.key)? })
+    Ok(DatastoreAccess { data_directory, ..row.access(transaction.connection, transaction.key)? })
 }
 
 /// What was sealed in the job, if anything.
@@ -160,7 +160,7 @@ fn datastore_id(job: &JobRow) -> Result<&str, StoreError> {
 
 fn datastore(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<DatastoreAccess, StoreError> {
     let id = datastore_id(job)?;
-    datastore_row::find(transaction.connection, id)?.access(transaction.key)
+    datastore_row::find(transaction.connection, id)?.access(transaction.connection, transaction.key)
 }
 
 fn backup(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<BackupRow, StoreError> {
