@@ -25,7 +25,7 @@ const PARTS_IN_FLIGHT: usize = 2;
 
 /// The place. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct SharedStorage(Vault);
+pub struct SharedStorage(pub(crate) Vault);
 
 impl SharedStorage {
     /// The largest object that is written here, in bytes.
