@@ -441,3 +441,29 @@ fn validate_service(service: &Service, errors: &mut Vec<FieldError>) {
         Service::None => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_and_a_storage_take_each_other_s_place() {
+        let directory = SharedDirectory { server_path: "/a".to_owned(), worker_path: "/a".to_owned() };
+        let (one, storage) = (Some(directory), Some(Uuid::nil()));
+        let patch = |shared_directory: Option<Option<SharedDirectory>>, shared_storage_id| DatastorePatch {
+            shared_directory,
+            shared_storage_id,
+            ..DatastorePatch::default()
+        };
+        assert_eq!(patch(None, None).shared_place(one.clone(), None), (one.clone(), None));
+        assert_eq!(patch(None, None).shared_place(None, storage), (None, storage));
+        assert_eq!(patch(Some(one.clone()), None).shared_place(None, storage), (one.clone(), None));
+        assert_eq!(patch(None, Some(storage)).shared_place(one.clone(), None), (None, storage));
+        assert_eq!(patch(Some(None), Some(storage)).shared_place(one.clone(), None), (None, storage));
+        assert_eq!(patch(Some(None), None).shared_place(one.clone(), None), (None, None));
+        assert_eq!(patch(Some(None), None).shared_place(None, storage), (None, storage));
+        assert_eq!(patch(None, Some(None)).shared_place(None, storage), (None, None));
+        let both = patch(Some(one), Some(storage)).validate();
+        assert_eq!(both.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), ["/shared_storage_id"]);
+    }
+}

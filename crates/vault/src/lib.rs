@@ -3,6 +3,8 @@
 //! Invariants: a backup exists when its manifest does, and the manifest is written last, once, and never over another;
 //! no manifest names an object that the storage has not confirmed (I2); nothing is decompressed beyond what the manifest
 //! declares (F-84). Memory does not grow with the size of the data. This crate knows storages and nothing of databases.
+//!
+//! Apart from that, a bucket may serve a database server and its worker as a place to hand objects over: [`SharedStorage`].
 
 mod check;
 mod commit;

@@ -98,7 +98,7 @@ fn NewFields(draft: TargetDraft) -> impl IntoView {
     });
     let about_worker = format!("The name of the worker on that machine. Empty: {as_known}.");
     let about_password = format!("Empty: that of {name}, whose accounts the backup holds.");
-    let about_shared = format!("Empty: that of {name}.");
+    let about_shared = format!("Empty: the shared place of {name}.");
     let about_address =
         if through_server { "Where an empty server runs." } else { "Where the server will be reached." };
     view! {
