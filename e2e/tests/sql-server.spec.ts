@@ -149,6 +149,53 @@ test("SQL Server's double: full, differential and log backups, back to a moment,
     expect(await double.entries()).toBe("first,second,third,mistake");
   });
 
+  await test.step("a copy of a database beside it, and away again", async () => {
+    await jobPanel(page).getByRole("button", { name: "Close job" }).click();
+    await page.getByRole("navigation", { name: "Datastore" }).getByRole("link", { name: "Backups" }).click();
+    const openCopies = async () => {
+      const dialog = await openRestoreDialog(page, full);
+      await dialog.getByRole("radio", { name: "Into new databases" }).check();
+      await expect(dialog.getByRole("checkbox", { name: "shop", exact: true })).toBeVisible({ timeout: 30_000 });
+      return dialog;
+    };
+    let dialog = await openCopies();
+    const restore = dialog.getByRole("button", { name: "Restore", exact: true });
+    const copyName = dialog.getByRole("textbox", { name: "Name of the copy of shop" });
+    await expect(dialog.getByRole("textbox", { name: /^Type / })).toBeHidden();
+    await copyName.fill("shop");
+    await expect(dialog.getByRole("group", { name: "Obstacles" })).toContainText("has a database \"shop\" already", { timeout: 30_000 });
+    await expect(restore).toBeDisabled();
+    await copyName.fill("");
+    await expect(dialog.getByText("must be a name")).toBeVisible();
+    await copyName.fill("shop_copy");
+    await expect(dialog.getByText("Nothing is overwritten")).toBeVisible();
+    await expect(restore).toBeEnabled({ timeout: 30_000 });
+    await expectWellMade(page);
+    await page.screenshot({ path: test.info().outputPath("copies.png") });
+    await restore.click();
+    await expect(dialog).toBeHidden();
+    await expectJobDone(page);
+    await jobPanel(page).getByRole("button", { name: "Close job" }).click();
+    expect(await double.entries()).toBe("first,second,third,mistake");
+
+    dialog = await openCopies();
+    await expect(dialog.getByRole("textbox", { name: "Name of the copy of shop" })).toHaveValue("shop_copy2");
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    await page.getByRole("navigation", { name: "Datastore" }).getByRole("link", { name: "Restores" }).click();
+    const row = page.getByRole("table", { name: "Restores" }).getByRole("row").nth(1);
+    await expect(row).toContainText("shop as shop_copy");
+    await row.getByRole("button", { name: "Undo" }).click();
+    const undo = page.getByRole("dialog", { name: "Undo a restore" });
+    await expect(undo).toContainText("Takes shop_copy away");
+    await undo.getByRole("button", { name: "Undo", exact: true }).click();
+    await expectJobDone(page);
+    await jobPanel(page).getByRole("button", { name: "Close job" }).click();
+    await page.getByRole("navigation", { name: "Datastore" }).getByRole("link", { name: "Backups" }).click();
+    dialog = await openCopies();
+    await expect(dialog.getByRole("textbox", { name: "Name of the copy of shop" })).toHaveValue("shop_copy");
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+  });
+
   const id = await datastoreId(request, name);
   expect((await request.delete(`/api/v1/datastores/${id}?forget_backups=true`)).status()).toBe(204);
 });

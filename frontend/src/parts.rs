@@ -41,6 +41,7 @@ pub mod once;
 pub mod problem;
 pub mod project_choice;
 pub mod qr_code;
+pub mod restore_databases;
 pub mod restore_dialog;
 pub mod restore_plan;
 pub mod restore_row;

@@ -4,9 +4,11 @@
 use chrono::{DateTime, Utc};
 use domain::problem::FieldError;
 use domain::recovery::has_log;
+use domain::restore::validate_copies;
 use domain::version::{can_load, can_take};
 use domain::{
-    Backup, Datastore, Engine, ErrorCode, JobStatus, RecoveryStop, RestoreCreate, RestoreTargetDraft, StopPosition,
+    Backup, DatabaseCopy, Datastore, Engine, ErrorCode, JobStatus, Method, RecoveryStop, RestoreCreate,
+    RestoreTargetDraft, StopPosition,
 };
 use serde::Deserialize;
 use store::RecoveryFacts;
@@ -112,16 +114,27 @@ pub(crate) fn check_stop(
     facts.check_stop(backup.id, stop, now).or_else(|refusal| at(refusal.code, refusal.detail))
 }
 
+/// Whether databases of a backup can be restored under these names.
+pub(crate) fn check_copies(databases: &[DatabaseCopy], method: Method) -> Result<(), ApiProblem> {
+    of_target(validate_copies(databases, method))
+}
+
+/// What is wrong with the fields of a target, if anything.
+fn of_target(errors: Vec<FieldError>) -> Result<(), ApiProblem> {
+    let of_target = |error: FieldError| FieldError::new(format!("/target{}", error.pointer), error.detail);
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(ApiProblem::invalid(errors.into_iter().map(of_target).collect())),
+    }
+}
+
 /// Whether the data may go there. A server that is to be made has no version yet, and nothing of it is overwritten.
 fn check_target(backup: &Backup, datastore: &Datastore, body: &RestoreCreate) -> Result<(), ApiProblem> {
     match &body.target {
-        RestoreTargetDraft::NewDatastore(new) => {
-            let errors = new.validate(datastore, backup.method);
-            let of_target = |error: FieldError| FieldError::new(format!("/target{}", error.pointer), error.detail);
-            match errors.is_empty() {
-                true => Ok(()),
-                false => Err(ApiProblem::invalid(errors.into_iter().map(of_target).collect())),
-            }
+        RestoreTargetDraft::NewDatastore(new) => of_target(new.validate(datastore, backup.method)),
+        RestoreTargetDraft::NewDatabases { databases } => {
+            check_copies(databases, backup.method)?;
+            check_server(backup, datastore)
         }
         RestoreTargetDraft::InPlace if body.confirm.as_deref() != Some(datastore.name.as_str()) => {
             Err(ApiProblem::new(

@@ -35,6 +35,8 @@ pub struct PlanQuery {
     pub pitr_stop_time: Option<String>,
     /// A place in the log as JSON.
     pub pitr_stop_position: Option<String>,
+    /// Databases under new names as JSON; in place without.
+    pub new_databases: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -10,7 +10,7 @@ use crate::transaction_log::LogRange;
 use crate::worker::WorkerIdentity;
 use crate::{
     Backup, BackupType, Engine, Inspection, JobError, JobKind, LogLineDraft, LogPoint, Method, Progress, Restore,
-    RestorePlan, Secret, Service, SharedDirectory, StorageAccess,
+    RestorePlan, RestoreTarget, Secret, Service, SharedDirectory, StorageAccess,
 };
 
 /// All that a worker needs to reach a server.
@@ -93,6 +93,7 @@ pub enum Task {
         storage: StorageAccess,
     },
     PlanRestore {
+        target: RestoreTarget,
         backup: Backup,
         datastore: DatastoreAccess,
         storage: StorageAccess,

@@ -227,6 +227,12 @@ impl Method {
     pub const fn restores_through_server(self) -> bool {
         matches!(self, Self::PgDump | Self::MariadbDump | Self::Mysqldump | Self::MssqlBackup)
     }
+
+    /// Whether single databases of its backups can be restored under other names. The dumps of MariaDB and MySQL can't: views,
+    /// routines and triggers in them name their databases.
+    pub const fn restores_into_new_databases(self) -> bool {
+        matches!(self, Self::PgDump | Self::MssqlBackup)
+    }
 }
 
 named_enum! {

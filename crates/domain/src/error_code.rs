@@ -112,7 +112,7 @@ error_codes! {
     PitrTargetNotReached => "pitr_target_not_reached", 502, WithBackoff, "The replay did not reach its stop", "The old data is in place. Choose an earlier time; read the log for what is wrong with the archived logs.";
     LogGap => "log_gap", 409, AfterFix, "Logs are missing", "Make a full backup: point-in-time recovery begins anew with it.";
     LogConflict => "log_conflict", 409, AfterFix, "The server's log is not the one that was archived", "If the server was rebuilt or its logs were reset, switch log archiving off and on again and make a full backup.";
-    TargetNotSupported => "target_not_supported", 422, Never, "This restore target is not supported yet", "Restore in place.";
+    TargetNotSupported => "target_not_supported", 422, Never, "The data can't be put there", "Choose another target; the detail tells why.";
     BackupNotRestorable => "backup_not_restorable", 409, Never, "The backup can't be restored", "Choose a completed backup.";
     ConfirmationMismatch => "confirmation_mismatch", 422, AfterFix, "The confirmation does not match", "Type the datastore's name exactly.";
     IncompatibleEngineVersion => "incompatible_engine_version", 409, AfterFix, "The server's version can't take this backup", "Install the version that the backup was made with.";

@@ -54,7 +54,7 @@ pub use problem::{FieldError, Problem};
 pub use recovery::RecoveryWindow;
 pub use recurrence::Recurrence;
 pub use restore::{
-    NewDatastore, Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget, RestoreTargetDraft,
+    DatabaseCopy, NewDatastore, Restore, RestoreCreate, RestorePhase, RestoreStatus, RestoreTarget, RestoreTargetDraft,
 };
 pub use restore_plan::{DatabaseChanges, Obstacle, RestorePlan};
 pub use retention::{

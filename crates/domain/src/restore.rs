@@ -1,5 +1,9 @@
 //! Restores as people see them.
 
+mod copies;
+
+pub use copies::{DatabaseCopy, validate_copies};
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -48,6 +52,8 @@ pub enum RestoreTarget {
     InPlace,
     /// Into a new datastore of this name.
     NewDatastore { name: String },
+    /// Some databases of the backup, beside those of the datastore that it was made of.
+    NewDatabases { databases: Vec<DatabaseCopy> },
 }
 
 /// Where a restore is to put the data.
@@ -59,6 +65,9 @@ pub enum RestoreTargetDraft {
     InPlace,
     /// Into an empty data directory, or an empty server where the data goes through one, registered as a new datastore.
     NewDatastore(Box<NewDatastore>),
+    /// Some databases of the backup onto the server that it was made of, under names that are not there yet: nothing is overwritten.
+    /// Backups by `pg_dump` and `mssql-backup` can.
+    NewDatabases { databases: Vec<DatabaseCopy> },
 }
 
 /// A datastore to be made by a restore. What is left out is as it is of the datastore that the backup was made of.

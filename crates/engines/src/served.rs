@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::assignment::{DatastoreAccess, ReachedStop};
-use domain::{Manifest, Obstacle, RecoveryStop};
+use domain::{DatabaseCopy, ErrorCode, Manifest, Obstacle, RecoveryStop, RestoreTarget};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncRead;
 use tokio_util::sync::CancellationToken;
@@ -48,13 +48,67 @@ pub struct ServedPlace {
 /// A restore to do.
 pub struct ServedRequest {
     pub place: ServedPlace,
-    /// Whether the server has to be empty: it is registered by this restore.
-    pub is_new: bool,
+    /// The server that the backup is of; one that is registered by this restore and has to be empty; or new databases.
+    pub target: RestoreTarget,
     /// In the order in which they are applied; a full backup alone, for most methods.
     pub chain: Vec<Manifest>,
     pub source: Arc<dyn StreamSource>,
     pub stop: Option<RecoveryStop>,
     pub progress: ServedProgress,
+}
+
+/// A database of a backup that is to be restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RestoredDatabase {
+    /// Where it stands among the backup's databases.
+    pub index: usize,
+    /// The name that it gets.
+    pub name: String,
+}
+
+impl ServedRequest {
+    /// Whether the server has to be empty.
+    pub fn needs_empty_server(&self) -> bool {
+        matches!(self.target, RestoreTarget::NewDatastore { .. })
+    }
+
+    /// Whether databases that are there may be replaced.
+    pub fn may_replace(&self) -> bool {
+        !matches!(self.target, RestoreTarget::NewDatabases { .. })
+    }
+
+    /// All streams of the chain, by the link.
+    pub fn all_streams(&self) -> Vec<(usize, String)> {
+        let of_link = |(link, manifest): (usize, &Manifest)| {
+            manifest.streams.iter().map(|stream| (link, stream.name.clone())).collect::<Vec<_>>()
+        };
+        self.chain.iter().enumerate().flat_map(of_link).collect()
+    }
+
+    /// Which of the databases that the backup holds are restored: all under their own names, or those that were asked for.
+    ///
+    /// # Errors
+    /// `not_found` when the backup does not hold one.
+    pub fn restored(&self, held: &[&str]) -> Result<Vec<RestoredDatabase>, EngineError> {
+        let RestoreTarget::NewDatabases { databases } = &self.target else {
+            let all = held.iter().enumerate();
+            return Ok(all.map(|(index, name)| RestoredDatabase { index, name: (*name).to_owned() }).collect());
+        };
+        let place = |copy: &DatabaseCopy| {
+            let index = held.iter().position(|name| *name == copy.name).ok_or_else(|| {
+                let detail = format!("The backup holds no database {:?}. It holds {}.", copy.name, held.join(", "));
+                EngineError::known(ErrorCode::NotFound, detail)
+            })?;
+            Ok(RestoredDatabase { index, name: copy.new_name.clone() })
+        };
+        databases.iter().map(place).collect()
+    }
+
+    /// Says that a database that may not be replaced is there.
+    pub fn name_taken(name: &str) -> EngineError {
+        let detail = format!("The server has a database {name:?} already. Choose another name for the copy.");
+        EngineError::known(ErrorCode::NameTaken, detail)
+    }
 }
 
 /// What a restore would do, and everything that stands in its way.
@@ -68,6 +122,8 @@ pub struct ServedPlan {
     pub untouched: Vec<String>,
     /// What the restore occupies on the worker's disk, in bytes.
     pub needed_bytes: u64,
+    /// The streams that it reads, by the link of the chain.
+    pub streams: Vec<(usize, String)>,
     pub obstacles: Vec<Obstacle>,
 }
 

@@ -8,6 +8,7 @@ mod mssql {
     pub mod harness;
     pub mod inspections;
     pub mod manual_examples;
+    pub mod new_databases;
     pub mod points_in_time;
     pub mod real_server;
     pub mod restores;

@@ -1,5 +1,6 @@
 //! Restores: putting a backup back, and taking that back. A restore's status is that of its job, and `undone` after its
-//! undo. Only the newest restore of a datastore can be undone: an earlier one would bring back what a later one replaced.
+//! undo. Of those that replaced a datastore's data only the newest can be undone: an earlier one would bring back what a later one
+//! replaced. Copies of databases replace nothing; theirs ends when a later restore replaces them.
 
 mod begin;
 pub(crate) mod guard;
@@ -7,13 +8,14 @@ pub(crate) mod guard;
 pub use begin::RestoreRequest;
 
 use diesel::prelude::*;
-use domain::{Method, Page, RecoveryStop, Restore, RestoreStatus};
+use domain::{JobKind, Method, Page, RecoveryStop, Restore, RestoreStatus, RestoreTarget};
 use uuid::Uuid;
 
 use crate::backups::row::progress_of;
 use crate::columns::{duration_seconds, error, from_json, time, uuid, word};
 use crate::connection::{AnyConnection, MultiBackend};
 use crate::datastores::row as datastore_row;
+use crate::jobs::row::JobRow;
 use crate::page::{PageRequest, time_and_id};
 use crate::schema::{backups, restores};
 use crate::{Store, StoreError};
@@ -95,6 +97,22 @@ pub(crate) fn forget_undo(connection: &mut AnyConnection, datastore: &str) -> Re
         .set(restores::undo_until.eq(None::<i64>))
         .execute(connection)?;
     Ok(())
+}
+
+/// Where a restore puts the data.
+pub(crate) fn target_of(connection: &mut AnyConnection, restore: &str) -> Result<RestoreTarget, StoreError> {
+    let target: String = restores::table.find(restore).select(restores::target).first(connection)?;
+    from_json("restores.target", &target)
+}
+
+/// Whether a job is a restore or an undo that replaces what people use: copies of databases only come beside it.
+pub(crate) fn touches_data_in_use(connection: &mut AnyConnection, job: &JobRow) -> Result<bool, StoreError> {
+    match (job.kind()?, &job.restore_id) {
+        (JobKind::Restore | JobKind::Undo, Some(restore)) => {
+            Ok(!matches!(target_of(connection, restore)?, RestoreTarget::NewDatabases { .. }))
+        }
+        _ => Ok(false),
+    }
 }
 
 /// How long earlier restores took, rounded up to whole seconds; null without any.

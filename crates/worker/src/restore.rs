@@ -20,7 +20,7 @@ mod switch;
 use chrono::{Duration, Utc};
 use domain::assignment::{DatastoreAccess, ReplayTask, TaskResult};
 use domain::restore::UNDO_HOURS;
-use domain::{Backup, ErrorCode, JobError, Restore, StorageAccess};
+use domain::{Backup, ErrorCode, JobError, Restore, RestoreTarget, StorageAccess};
 use engines::{ConfigurationSource, Driver};
 
 pub use recovery::{recover_all, sweep};
@@ -34,6 +34,7 @@ const SUSPEND_INTERVAL: std::time::Duration = std::time::Duration::from_millis(5
 
 /// What is restored.
 pub struct Source {
+    pub target: RestoreTarget,
     pub backup: Backup,
     pub storage: StorageAccess,
     /// The logs that are replayed on it.
@@ -46,6 +47,7 @@ pub async fn plan(
     source: &Source,
     datastore: &DatastoreAccess,
 ) -> Result<TaskResult, JobFailure> {
+    refuse_new_databases(source)?;
     match served::method_of(source, datastore) {
         Some(engine) => served::plan(context, source, datastore, engine).await,
         None => plan::plan(context, source, datastore).await,
@@ -64,6 +66,7 @@ pub async fn restore(
     source: &Source,
     datastore: &DatastoreAccess,
 ) -> Result<TaskResult, JobFailure> {
+    refuse_new_databases(source)?;
     if let Some(engine) = served::method_of(source, datastore) {
         return served::restore(context, restore, source, datastore, engine).await;
     }
@@ -126,6 +129,18 @@ pub async fn restore(
     .await?;
     let SwitchEnd { downtime_seconds, server_identity } = end;
     Ok(TaskResult::Restore { undo_until: journal.keep_until(), downtime_seconds, server_identity, reached })
+}
+
+/// A method that can't restore single databases would replace them all.
+fn refuse_new_databases(source: &Source) -> Result<(), JobError> {
+    let method = source.backup.method;
+    match &source.target {
+        RestoreTarget::NewDatabases { .. } if !method.restores_into_new_databases() => {
+            let detail = format!("Backups by {method} are restored as a whole, not database by database.");
+            Err(JobError::new(ErrorCode::TargetNotSupported, detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What an earlier attempt at this restore came to, when it had finished. It is looked for before the server is: that one may

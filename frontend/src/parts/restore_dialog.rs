@@ -12,6 +12,7 @@ use super::backup_row::size_or_dash;
 use super::dialog::Dialog;
 use super::icon::Icon;
 use super::problem::Problem;
+use super::restore_databases::CopiesNote;
 use super::restore_plan::PlanView;
 use super::restore_stop::{Choice, Opening, StopChoice, StopDraft};
 use super::restore_target::{NewTargetNote, TargetChoice, TargetDraft, new_plan};
@@ -45,6 +46,7 @@ fn query_of(choice: &Choice) -> Option<PlanQuery> {
         Choice::To(stop) => Some(PlanQuery {
             pitr_stop_time: stop.time_text(),
             pitr_stop_position: position_of(stop).and_then(|position| serde_json::to_string(position).ok()),
+            new_databases: None,
         }),
     }
 }
@@ -65,7 +67,7 @@ pub fn RestoreDialog(
     let target = TargetDraft::new(&backup, &datastore);
     let (number, method) = (backup.number, backup.method);
     let choice = Memo::new(move |_| draft.choice());
-    let wanted = Memo::new(move |_| choice.with(query_of));
+    let wanted = Memo::new(move |_| target.plan_query(choice.with(query_of)?));
     let asked = RwSignal::new(wanted.get_untracked());
     Effect::new(move |_| {
         let query = wanted.get();
@@ -86,6 +88,13 @@ pub fn RestoreDialog(
             Ok((query, plan))
         },
     );
+    Effect::new(move |_| {
+        plan.data.with(|plan| {
+            if let Some((_, plan)) = plan.as_ref().filter(|(query, _)| query.new_databases.is_none()) {
+                target.copies.offer(plan);
+            }
+        });
+    });
     // What is shown may be the plan of what was chosen before.
     let is_current = Memo::new(move |_| {
         plan.data
@@ -103,7 +112,8 @@ pub fn RestoreDialog(
             && plan.data.with(|plan| plan.as_ref().is_some_and(is_free))
     });
     let ready = move || {
-        !sending.get() && if target.is_new() { wanted.with(Option::is_some) } else { matches.get() && possible.get() }
+        let is_clear = if target.is_new() { wanted.with(Option::is_some) } else { possible.get() };
+        !sending.get() && is_clear && (!target.is_in_place() || matches.get())
     };
 
     let submit = move |event: web_sys::SubmitEvent| {
@@ -184,12 +194,15 @@ pub fn RestoreDialog(
                     <section aria-busy=move || (!is_current.get() && !none()).to_string()>
                         <h3>"Plan"</h3>
                         <Show when=none>
-                            <p class="muted">"Shown once it is clear where the restore stops."</p>
+                            <p class="muted">{move || match choice.with(query_of).is_some() {
+                                true => "Shown once databases are chosen, and names for their copies.",
+                                false => "Shown once it is clear where the restore stops.",
+                            }}</p>
                         </Show>
                         <div class:stale=move || !is_current.get() hidden=none>
                             {move || plan.failure.get().is_none().then(|| plan.data.get()).flatten().map(|(_, plan)| match target.is_new() {
                                 true => new_plan(plan, method),
-                                false => view! { <PlanView plan /> }.into_any(),
+                                false => view! { <PlanView plan beside=target.is_copies() /> }.into_any(),
                             })}
                             {move || plan.failure.get().map(|failure| view! { <Problem failure retry=Callback::new(move |()| plan.reload()) /> })}
                             <Show when=move || plan.slow.get() && plan.data.with(Option::is_none)>
@@ -199,9 +212,12 @@ pub fn RestoreDialog(
                     </section>
                 </div>
                 <footer class="dialog-foot">
-                    {move || match target.is_new() {
-                        true => view! { <NewTargetNote draft=target number until=until(draft, choice) /> }.into_any(),
-                        false => view! {
+                    {move || match (target.is_new(), target.is_copies()) {
+                        (true, _) => view! { <NewTargetNote draft=target number until=until(draft, choice) /> }.into_any(),
+                        (_, true) => view! {
+                            <CopiesNote draft=target.copies name=name.get_value() number until=until(draft, choice) />
+                        }.into_any(),
+                        _ => view! {
                             {guarded.then(|| view! {
                                 <div class="note info">
                                     <Icon name="lock" />
@@ -212,7 +228,7 @@ pub fn RestoreDialog(
                         }.into_any(),
                     }}
                     {move || failure.get().map(|failure| view! { <Problem failure /> })}
-                    <div class="field" hidden=move || target.is_new()>
+                    <div class="field" hidden=move || !target.is_in_place()>
                         <label for="restore-confirm">"Type " <b>{datastore.name.clone()}</b> " to confirm"</label>
                         <input
                             id="restore-confirm"
@@ -226,7 +242,7 @@ pub fn RestoreDialog(
                     </div>
                     <div class="dialog-actions">
                         <button type="button" class="button" on:click=move |_| on_close.run(())>"Cancel"</button>
-                        <button type="submit" class="button primary" disabled=move || !ready()>{move || if guarded && !target.is_new() { "Ask for approval" } else { "Restore" }}</button>
+                        <button type="submit" class="button primary" disabled=move || !ready()>{move || if guarded && target.is_in_place() { "Ask for approval" } else { "Restore" }}</button>
                     </div>
                 </footer>
             </form>

@@ -28,7 +28,7 @@ pub fn sources(plan: &RestorePlan) -> AnyView {
 }
 
 /// What the restore would do, in numbers.
-fn figures(plan: &RestorePlan) -> AnyView {
+fn figures(plan: &RestorePlan, beside: bool) -> AnyView {
     let seconds = |seconds: Option<u64>| match seconds {
         Some(seconds) => format!("about {}", format::duration(seconds as f64)),
         None => "not known before the first restore".to_owned(),
@@ -44,12 +44,15 @@ fn figures(plan: &RestorePlan) -> AnyView {
             <dt>{room}</dt>
             <dd>{format::bytes(plan.needed_bytes)} " needed, " {format::bytes(plan.free_bytes)} " free"</dd>
             <dt>"Time"</dt> <dd>{seconds(plan.estimated_seconds)}</dd>
-            <dt>"Downtime"</dt> <dd>{seconds(plan.estimated_downtime_seconds)}</dd>
+            {(!beside).then(|| view! { <dt>"Downtime"</dt> <dd>{seconds(plan.estimated_downtime_seconds)}</dd> })}
         </dl>
-        <p class="small muted">{way(replaces_files)}</p>
+        <p class="small muted">{if beside { WAY_BESIDE } else { way(replaces_files) }}</p>
     }
     .into_any()
 }
+
+const WAY_BESIDE: &str =
+    "The data goes through the running server, beside the databases in use. A copy gets its name once it is whole.";
 
 const fn way(replaces_files: bool) -> &'static str {
     if replaces_files {
@@ -74,9 +77,13 @@ fn changes(changes: &DatabaseChanges) -> AnyView {
 }
 
 #[component]
-pub fn PlanView(plan: RestorePlan) -> impl IntoView {
+pub fn PlanView(
+    plan: RestorePlan,
+    /// Whether databases are made beside those in use.
+    beside: bool,
+) -> impl IntoView {
     if plan.obstacles.is_empty() {
-        return figures(&plan);
+        return figures(&plan, beside);
     }
     view! {
         <div class="stack" role="group" aria-label="Obstacles">

@@ -74,6 +74,10 @@ fn target(restore: &Restore) -> AnyView {
     match &restore.target {
         RestoreTarget::InPlace => "in place".into_any(),
         RestoreTarget::NewDatastore { name } => view! { "into " {name.clone()} }.into_any(),
+        RestoreTarget::NewDatabases { databases } => {
+            let copies = databases.iter().map(|copy| format!("{} as {}", copy.name, copy.new_name)).collect::<Vec<_>>();
+            copies.join(", ").into_any()
+        }
     }
 }
 

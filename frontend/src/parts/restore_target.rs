@@ -1,10 +1,12 @@
-//! Where a restore puts the data: over the datastore that the backup is of, or into a new one.
+//! Where a restore puts the data: over the datastore that the backup is of, beside its databases, or into a new one.
 
+use client::PlanQuery;
 use domain::{Backup, Datastore, ErrorCode, FieldError, Method, RestorePlan, RestoreTargetDraft, format};
 use leptos::prelude::*;
 
 use super::field::{FieldErrors, TextField};
 use super::icon::Icon;
+use super::restore_databases::{CopiesDraft, CopiesFields};
 use super::restore_plan::sources;
 use super::segmented::Segmented;
 use super::service_fields::ServiceFields;
@@ -13,6 +15,7 @@ use crate::state::connection_draft::ConnectionDraft;
 use crate::state::failure::Failure;
 
 const THIS: &str = "Into this datastore";
+const COPIES: &str = "Into new databases";
 const NEW: &str = "Into a new datastore";
 const NOT_STARTED: &str = "The data is put into the directory and checked; no server is started on it.";
 
@@ -21,6 +24,7 @@ const NOT_STARTED: &str = "The data is put into the directory and checked; no se
 pub struct TargetDraft {
     chosen: RwSignal<&'static str>,
     connection: ConnectionDraft,
+    pub copies: CopiesDraft,
     worker: RwSignal<String>,
     pub errors: FieldErrors,
     source: StoredValue<Datastore>,
@@ -32,6 +36,7 @@ impl TargetDraft {
         Self {
             chosen: RwSignal::new(THIS),
             connection: ConnectionDraft::beside(source),
+            copies: CopiesDraft::new(backup),
             worker: RwSignal::new(String::new()),
             errors: FieldErrors::new(),
             source: StoredValue::new(source.clone()),
@@ -39,9 +44,29 @@ impl TargetDraft {
         }
     }
 
+    /// Whether the data of this datastore is to be overwritten.
+    pub fn is_in_place(self) -> bool {
+        self.chosen.get() == THIS
+    }
+
     /// Whether a datastore is to be made.
     pub fn is_new(self) -> bool {
         self.chosen.get() == NEW
+    }
+
+    /// Whether databases are to be made.
+    pub fn is_copies(self) -> bool {
+        self.chosen.get() == COPIES
+    }
+
+    /// What to ask for a plan; none while it is not clear which databases are to be restored.
+    pub fn plan_query(self, query: PlanQuery) -> Option<PlanQuery> {
+        // The plan of a restore in place tells what there is to choose from.
+        if !self.is_copies() || !self.copies.is_offered() {
+            return Some(query);
+        }
+        let new_databases = serde_json::to_string(&self.copies.complete()?).ok();
+        Some(PlanQuery { new_databases, ..query })
     }
 
     /// The target of a request.
@@ -49,8 +74,10 @@ impl TargetDraft {
     /// # Errors
     /// The fields that the shared rules refuse.
     pub fn target(self) -> Result<RestoreTargetDraft, Vec<FieldError>> {
-        if self.chosen.get_untracked() == THIS {
-            return Ok(RestoreTargetDraft::InPlace);
+        match self.chosen.get_untracked() {
+            THIS => return Ok(RestoreTargetDraft::InPlace),
+            COPIES => return Ok(RestoreTargetDraft::NewDatabases { databases: untrack(|| self.copies.copies()) }),
+            _ => {}
         }
         let worker = self.worker.get_untracked();
         let new = self.source.with_value(|source| self.connection.to_restored(source, self.method, &worker))?;
@@ -71,16 +98,23 @@ impl TargetDraft {
     }
 }
 
-/// The choice, and what a new datastore is asked for.
+/// The choice, and what is asked for where nothing is overwritten.
 #[component]
 pub fn TargetChoice(draft: TargetDraft) -> impl IntoView {
     let chosen = draft.chosen;
+    let mut options = vec![THIS, NEW];
+    if draft.method.restores_into_new_databases() {
+        options.insert(1, COPIES);
+    }
     view! {
         <div class="target-choice" role="group" aria-label="Where the data goes">
-            <Segmented name="restore-target" options=vec![THIS, NEW] chosen on_choose=move |choice| chosen.set(choice) />
+            <Segmented name="restore-target" options chosen on_choose=move |choice| chosen.set(choice) />
         </div>
         <Show when=move || draft.is_new()>
             <NewFields draft />
+        </Show>
+        <Show when=move || draft.is_copies()>
+            <CopiesFields draft=draft.copies />
         </Show>
     }
 }

@@ -1,6 +1,6 @@
 //! Asks before a restore is undone.
 
-use domain::Restore;
+use domain::{Restore, RestoreTarget};
 use leptos::prelude::*;
 use leptos::task::spawn_local;
 
@@ -35,13 +35,24 @@ pub fn UndoDialog(restore: Restore, name: String, #[prop(into)] on_close: Callba
             }
         });
     };
+    let number = restore.backup_number;
+    let (what, way) = match &restore.target {
+        RestoreTarget::NewDatabases { databases } => {
+            let copies = databases.iter().map(|copy| copy.new_name.as_str()).collect::<Vec<_>>().join(", ");
+            (format!("Takes {copies} away from {name}, as backup {number} had brought it."), "")
+        }
+        RestoreTarget::NewDatastore { .. } => {
+            (format!("Takes what backup {number} had brought out of {name} again."), "")
+        }
+        RestoreTarget::InPlace => (
+            format!("Puts back the data that {name} had before backup {number} was restored over it."),
+            " Where files were replaced the server is stopped for the switch and started again.",
+        ),
+    };
     view! {
         <Dialog title="Undo a restore" on_close>
             <div class="dialog-body">
-                <p>
-                    "Puts back the data that " <b>{name}</b> " had before backup " {restore.backup_number}
-                    " was restored over it."
-                </p>
+                <p>{what}</p>
                 <div class="going">
                     <Icon name="warning" />
                     <div>
@@ -49,7 +60,7 @@ pub fn UndoDialog(restore: Restore, name: String, #[prop(into)] on_close: Callba
                         <p>
                             "Everything written since " <b class="nowrap">{write_local(switched)}</b> " ("
                             <span class="nowrap">{write_utc(switched)} " UTC"</span>
-                            ") goes. The server is stopped for the switch and started again."
+                            ") goes." {way}
                         </p>
                     </div>
                 </div>

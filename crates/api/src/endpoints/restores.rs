@@ -8,7 +8,8 @@ use domain::access::Permission;
 use domain::approval::MAX_NOTE_CHARS;
 use domain::restore::{RestoreStatus, RestoreTarget, RestoreTargetDraft};
 use domain::{
-    ApprovalDecision, Engine, Job, LogLine, Page, Problem, RecoveryStop, Restore, RestoreCreate, RestorePlan,
+    ApprovalDecision, DatabaseCopy, Engine, Job, LogLine, Method, Page, Problem, RecoveryStop, Restore, RestoreCreate,
+    RestorePlan,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -36,9 +37,21 @@ pub(crate) struct PlanQuery {
     pitr_stop_time: Option<String>,
     /// A place in the log, as JSON such as `{"gtid": "0-1-22"}`.
     pitr_stop_position: Option<String>,
+    /// The databases to restore under other names, as JSON such as `[{"name": "shop", "new_name": "shop_copy"}]`; in place without.
+    new_databases: Option<String>,
 }
 
 impl PlanQuery {
+    fn target(&self, method: Method) -> Result<RestoreTarget, ApiProblem> {
+        let Some(text) = &self.new_databases else { return Ok(RestoreTarget::InPlace) };
+        let databases: Vec<DatabaseCopy> = serde_json::from_str(text).map_err(|_| {
+            let detail = "must be a list as JSON, each with name and new_name";
+            ApiProblem::invalid_field("/new_databases", detail)
+        })?;
+        restore_refusal::check_copies(&databases, method)?;
+        Ok(RestoreTarget::NewDatabases { databases })
+    }
+
     fn stop(&self, engine: Engine) -> Result<Option<RecoveryStop>, ApiProblem> {
         let position = self.pitr_stop_position.as_deref().map(serde_json::from_str).transpose();
         let position =
@@ -49,8 +62,8 @@ impl PlanQuery {
 
 /// Plan a restore
 ///
-/// What restoring this backup in place would do, and everything that stands in its way. Touches nothing; waits at most
-/// 30 s for a worker.
+/// What restoring this backup in place, or databases of it beside those that are there, would do, and everything that stands in its
+/// way. Touches nothing; waits at most 30 s for a worker.
 #[utoipa::path(
     tag = "restores",
     params(("id" = Uuid, Path, description = "The backup's id"), PlanQuery),
@@ -72,6 +85,7 @@ pub(crate) async fn backup_restore_plan(
     restore_refusal::check_backup(&backup)?;
     let datastore_id = backup.datastore_id;
     let datastore = state.read(move |store| store.datastore_get(datastore_id, now())).await?;
+    let target = query.0.target(backup.method)?;
     let stop = query.0.stop(datastore.engine)?;
     if let Some(stop) = &stop {
         let facts = state.read(move |store| store.recovery_facts(datastore_id)).await?;
@@ -80,7 +94,7 @@ pub(crate) async fn backup_restore_plan(
     let mut plan: RestorePlan = answer_of(
         &state,
         datastore.worker.as_deref(),
-        move |store| store.job_create_plan(id, stop.as_ref(), now()),
+        move |store| store.job_create_plan(id, &target, stop.as_ref(), now()),
         PLAN_LIMIT,
         "No worker answered in time; the workers may be busy. Try again later.",
     )
@@ -92,7 +106,8 @@ pub(crate) async fn backup_restore_plan(
 
 /// Restore a backup
 ///
-/// In place, over the datastore that it was made of; or into an empty data directory, registered as a new datastore.
+/// In place, over the datastore that it was made of; or into an empty data directory, registered as a new datastore; or
+/// databases of it beside those of the server, under names that are not there yet.
 /// Answers at once; the restore's `status`, `phase` and `progress` then change. Where the datastore has a restore guard, it
 /// waits for a second person's approval first, its `approval`. Refusals come in this order, each before
 /// anything is touched: the backup, the stop, the target, the confirmation, the server, other jobs.
@@ -122,6 +137,7 @@ pub(crate) async fn backup_restore(
     match &value.target {
         RestoreTargetDraft::InPlace => access.require_also(&state, Permission::RestoreInPlace, id).await?,
         RestoreTargetDraft::NewDatastore(new) => require_service(&access, new.service.as_ref())?,
+        RestoreTargetDraft::NewDatabases { .. } => {}
     }
     answer_once(&state, &request, &digest, async move {
         let state = inner;
@@ -132,6 +148,7 @@ pub(crate) async fn backup_restore(
         let stop = restore_refusal::check(&backup, &datastore, &value, &facts, now())?;
         let (target, registration) = match value.target {
             RestoreTargetDraft::InPlace => (RestoreTarget::InPlace, None),
+            RestoreTargetDraft::NewDatabases { databases } => (RestoreTarget::NewDatabases { databases }, None),
             RestoreTargetDraft::NewDatastore(new) => {
                 (RestoreTarget::NewDatastore { name: new.name.clone() }, Some(new.registration(&datastore)))
             }

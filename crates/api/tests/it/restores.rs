@@ -1,7 +1,10 @@
 //! The refusals of a restore, each before anything is created, and in their order.
 
+use std::sync::{Arc, Mutex};
+
+use client::PlanQuery;
 use domain::assignment::{Outcome, Task, TaskResult};
-use domain::{Engine, ErrorCode, JobError, JobStatus, Service};
+use domain::{BackupCreate, DatabaseCopy, Engine, ErrorCode, JobError, JobStatus, Method, RestoreTarget, Service};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -69,6 +72,13 @@ async fn f61_f64_each_refusal_has_its_code_and_touches_nothing() {
         (redis, order(json!({"pitr_stop_time": future})), 422, "pitr_not_supported", "/pitr_stop_time"),
         (redis, order(json!({"pitr_stop_time": "odd"})), 422, "validation_failed", "/pitr_stop_time"),
         (shop, order(json!({"target": elsewhere})), 422, "validation_failed", "/target/data_directory"),
+        (
+            shop,
+            order(json!({"target": {"kind": "new_databases", "databases": [{"name": "a", "new_name": "b"}]}})),
+            422,
+            "validation_failed",
+            "/target/kind",
+        ),
         (shop, order(json!({"confirm": "Shop"})), 422, "confirmation_mismatch", "/confirm"),
         (shop, order(json!({"confirm": "shop "})), 422, "confirmation_mismatch", "/confirm"),
         (shop, order(json!({"confirm": null})), 422, "confirmation_mismatch", "/confirm"),
@@ -146,6 +156,70 @@ async fn a_plan_tells_what_the_worker_found_or_why_there_is_none() {
     let plan = service.client().backup_restore_plan(shop, &client::PlanQuery::default()).await.unwrap();
     assert_eq!(plan.obstacles[0].code, ErrorCode::InsufficientDiskSpace);
     service.get(&format!("/api/v1/backups/{broken}/restore-plan")).await.problem(503, "storage_unavailable");
+    worker.stop().await;
+    service.stop().await;
+}
+
+/// As [`success`], on a server that dumps can be made of.
+fn dumping(task: &Task) -> Outcome {
+    let Task::Inspect { datastore } = task else { return success(task) };
+    let mut inspection = healthy(datastore.engine);
+    for known in &mut inspection.capabilities.methods {
+        (known.method, known.kind) = (Method::PgDump, Method::PgDump.kind());
+    }
+    Outcome::Completed { result: TaskResult::Inspect { inspection } }
+}
+
+#[actix_web::test]
+async fn databases_are_restored_under_new_names_without_a_confirmation() {
+    let service = TestService::start().await;
+    let (seen, planned) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let worker = service.worker({
+        let (seen, planned) = (seen.clone(), planned.clone());
+        move |task| {
+            match task {
+                Task::Restore { restore, .. } => seen.lock().unwrap().push(restore.target.clone()),
+                Task::PlanRestore { target, .. } => planned.lock().unwrap().push(target.clone()),
+                _ => {}
+            }
+            dumping(task)
+        }
+    });
+    let datastore = service.client().datastore_create(&draft("shop")).await.unwrap().id;
+    let ask = || async { service.client().datastore_get(datastore).await.unwrap() };
+    eventually("it is looked at", ask, |datastore| !datastore.capabilities.methods.is_empty()).await;
+    let order = BackupCreate { method: Some(Method::PgDump), ..BackupCreate::default() };
+    let backup = service.client().backup_create(datastore, &order).await.unwrap().id;
+    let ask = || async { service.client().backup_get(backup).await.unwrap() };
+    eventually("the backup ends", ask, |backup| backup.status == JobStatus::Completed).await;
+
+    let url = format!("/api/v1/backups/{backup}/restore");
+    for (databases, pointer) in [
+        (json!([]), "/target/databases"),
+        (json!([{"name": "a", "new_name": " "}]), "/target/databases/0/new_name"),
+        (json!([{"name": "a", "new_name": "b"}, {"name": "c", "new_name": "B"}]), "/target/databases/1/new_name"),
+    ] {
+        let answer = service.post(&url, json!({"target": {"kind": "new_databases", "databases": databases}})).await;
+        answer.problem(422, "validation_failed");
+        answer.field(pointer);
+    }
+    for query in ["shop", "[]"] {
+        let url = format!("/api/v1/backups/{backup}/restore-plan?new_databases={query}");
+        service.get(&url).await.problem(422, "validation_failed");
+    }
+    let copies = vec![DatabaseCopy { name: "a&b".into(), new_name: "a copy".into() }];
+    let query = PlanQuery { new_databases: Some(json!(copies).to_string()), ..PlanQuery::default() };
+    service.client().backup_restore_plan(backup, &query).await.unwrap();
+    let expected = RestoreTarget::NewDatabases { databases: copies.clone() };
+    assert_eq!(*planned.lock().unwrap(), vec![expected.clone()]);
+
+    let target = json!({"kind": "new_databases", "databases": copies});
+    let restore = service.post(&url, json!({"target": target})).await.json();
+    assert_eq!(restore["target"], target);
+    let id: Uuid = restore["id"].as_str().unwrap().parse().unwrap();
+    let ask = || async { service.client().restore_get(id).await.unwrap() };
+    eventually("the restore ends", ask, |restore| restore.undo_until.is_some()).await;
+    assert_eq!(*seen.lock().unwrap(), [expected]);
     worker.stop().await;
     service.stop().await;
 }

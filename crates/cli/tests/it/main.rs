@@ -18,6 +18,7 @@ mod keys;
 mod kill_sweep;
 mod log_backups;
 mod main_job;
+mod new_databases;
 mod outside;
 mod pitr;
 mod plane;

@@ -28,7 +28,7 @@ impl ServedRestore for Restore {
     }
 
     async fn switch(&self, request: &ServedRequest, state: &ServedState) -> Result<Probe, EngineError> {
-        switching::switch(&request.place, state).await
+        switching::switch(request, state).await
     }
 
     async fn take_back(&self, place: &ServedPlace, state: &ServedState) -> Result<Probe, EngineError> {

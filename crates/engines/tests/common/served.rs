@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 use domain::assignment::DatastoreAccess;
 use domain::manifest::StreamRecord;
-use domain::{BackupType, Engine, LogLevel, Manifest, Method, Secret, Service};
+use domain::{BackupType, Engine, LogLevel, Manifest, Method, RestoreTarget, Secret, Service};
 use engines::{
     BackupFacts, BackupRequest, Driver, EngineError, LogSink, Probe, ServedPlace, ServedPlan, ServedRequest,
     ServedRestore, Staged, StreamSource, driver_for,
@@ -160,7 +160,11 @@ impl Restoring {
             engine: driver(access).served(method).expect("a method that goes through the server"),
             request: ServedRequest {
                 place,
-                is_new,
+                target: if is_new {
+                    RestoreTarget::NewDatastore { name: "new".into() }
+                } else {
+                    RestoreTarget::InPlace
+                },
                 chain: vec![manifest(access, method, dumped)],
                 source: Arc::new(Memory(dumped.streams.clone())),
                 stop: None,

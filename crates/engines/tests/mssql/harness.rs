@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use domain::assignment::DatastoreAccess;
 use domain::manifest::StreamRecord;
-use domain::{BackupType, Engine, ErrorCode, LogLevel, Manifest, Method, RecoveryStop};
+use domain::{BackupType, Engine, ErrorCode, LogLevel, Manifest, Method, RecoveryStop, RestoreTarget};
 use engines::{
     BackupRequest, Driver, EngineError, LogSink, Parent, ServedPlace, ServedRequest, ServedRestore, StreamSource,
     driver_for,
@@ -203,7 +203,7 @@ impl Restoring {
                 log: log.sink(),
                 cancel: CancellationToken::new(),
             },
-            is_new: false,
+            target: RestoreTarget::InPlace,
             chain: chain.iter().map(|stored| stored.manifest.clone()).collect(),
             source: Arc::new(Memory { chain, breaks_after }),
             stop,

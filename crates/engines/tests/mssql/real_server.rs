@@ -30,7 +30,7 @@ async fn server() -> Server {
     access.shared_directory =
         Some(SharedDirectory { server_path: path("server_path"), worker_path: path("worker_path") });
     let server = Server::real(access);
-    let names = ["scenario", "chain", "undone", "dropped"];
+    let names = ["scenario", "chain", "undone", "dropped", "copied", "left", "copied as it was"];
     for name in names.iter().chain(&scenarios::HOSTILE_NAMES) {
         server.sql(&format!("DROP DATABASE IF EXISTS {}", super::server::quoted(name))).await;
     }
@@ -65,4 +65,16 @@ async fn f82_databases_of_any_name_are_backed_up_and_restored() {
 #[ignore = "needs a real SQL Server"]
 async fn a_database_that_was_dropped_is_made_again() {
     scenarios::a_database_that_was_dropped_is_made_again(&server().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a real SQL Server"]
+async fn one_database_of_a_backup_comes_beside_itself_at_an_earlier_time() {
+    scenarios::one_database_of_a_backup_comes_beside_itself_at_an_earlier_time(&server().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs a real SQL Server"]
+async fn f82_copies_of_any_name_are_made() {
+    scenarios::f82_copies_of_any_name_are_made(&server().await).await;
 }

@@ -1,6 +1,6 @@
 //! Restores on the double.
 
-use domain::ErrorCode;
+use domain::{ErrorCode, RestoreTarget};
 use testkit::Mssql;
 
 use super::harness::{Restoring, full, log, served};
@@ -69,7 +69,7 @@ async fn the_plan_tells_what_is_replaced_made_and_left_alone() {
     );
     assert_eq!(plan.obstacles, []);
     let mut new = Restoring::new(&server.access, &[&backup], None);
-    new.request.is_new = true;
+    new.request.target = RestoreTarget::NewDatastore { name: "new".into() };
     assert_eq!(served().check(&new.request).await.obstacles[0].code, ErrorCode::TargetNotSupported);
 }
 

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::harness::{Restoring, at, differential, full, log, served};
+use super::new_databases::copying;
 use super::server::Server;
 
 /// More than one tick of the clock of a server's log.
@@ -109,6 +110,48 @@ pub async fn a_database_that_was_dropped_is_made_again(server: &Server) {
     served().take_back(&restoring.request.place, &staged.state).await.expect("undo");
     served().discard(&restoring.request.place, Some(&staged.state)).await.expect("discard");
     assert_eq!(names(server).await, Vec::<String>::new());
+}
+
+pub async fn one_database_of_a_backup_comes_beside_itself_at_an_earlier_time(server: &Server) {
+    for name in ["copied", "left"] {
+        server.create(name).await;
+        server.insert(name, "1").await;
+    }
+    let base = full(&server.access).await;
+    server.insert("copied", "2").await;
+    tokio::time::sleep(TICKS).await;
+    let stop = Utc::now();
+    tokio::time::sleep(TICKS).await;
+    server.insert("copied", "3").await;
+    let logs = log(&server.access, &base).await;
+    let mut restoring = copying(server, &[&base, &logs], &[("copied", "copied as it was")]);
+    restoring.request.stop = at(stop);
+    let staged = restoring.run().await.expect("restore");
+    assert_eq!(server.entries("copied as it was").await, ["1", "2"]);
+    assert_eq!(server.entries("copied").await, ["1", "2", "3"]);
+    assert_eq!(names(server).await, ["copied", "copied as it was", "left"]);
+    // What is there since is no copy's, and the log of the others goes on.
+    server.insert("copied as it was", "4").await;
+    for _ in 0..2 {
+        served().take_back(&restoring.request.place, &staged.state).await.expect("undo");
+    }
+    served().discard(&restoring.request.place, Some(&staged.state)).await.expect("discard");
+    assert_eq!(names(server).await, ["copied", "left"]);
+    server.insert("copied", "5").await;
+    log(&server.access, &logs).await;
+}
+
+pub async fn f82_copies_of_any_name_are_made(server: &Server) {
+    server.create("copied").await;
+    server.insert("copied", "1").await;
+    let backup = full(&server.access).await;
+    for name in HOSTILE_NAMES {
+        let restoring = copying(server, &[&backup], &[("copied", name)]);
+        let staged = restoring.run().await.expect("restore");
+        assert_eq!(server.entries(name).await, ["1"]);
+        served().discard(&restoring.request.place, Some(&staged.state)).await.expect("discard");
+        assert_eq!(server.entries(name).await, ["1"], "the time of the undo is over");
+    }
 }
 
 async fn names(server: &Server) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::assignment::DatastoreAccess;
-use domain::{Engine, ErrorCode, Method};
+use domain::{DatabaseCopy, Engine, ErrorCode, Method, RestoreTarget};
 use testkit::Postgres;
 
 use crate::served::{Dumped, Restoring, access, dump};
@@ -101,6 +101,75 @@ async fn what_is_dumped_comes_back_in_an_empty_server() {
     assert_eq!(target.sql("select pg_has_role('clerk', 'staff', 'member')").unwrap(), "t");
     restoring.discard(Some(&staged)).await.unwrap();
     assert_eq!(rows(&target, name), "501|row 1");
+}
+
+fn copying(access: &DatastoreAccess, dumped: &Dumped, copies: &[(&str, &str)]) -> Restoring {
+    let mut restoring = restoring(access, dumped, false);
+    let copy = |(name, new_name): &(&str, &str)| DatabaseCopy { name: (*name).into(), new_name: (*new_name).into() };
+    restoring.request.target = RestoreTarget::NewDatabases { databases: copies.iter().map(copy).collect() };
+    restoring
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn databases_come_back_beside_the_others_under_new_names() {
+    let server = Postgres::start().unwrap();
+    fill(&server);
+    let access = superuser(&server);
+    let dumped = dumped(&access).await;
+    for name in HOSTILE {
+        server.sql_in(name, "delete from t where id > 10").unwrap();
+    }
+    let before = databases(&server);
+    let new_names = ["it's \"new\"", &"x".repeat(63)];
+    let restoring = copying(&access, &dumped, &[(HOSTILE[3], new_names[0]), (HOSTILE[0], new_names[1])]);
+    let plan = restoring.check().await;
+    assert_eq!((plan.obstacles.as_slice(), plan.replaced.len()), ([].as_slice(), 0));
+    assert_eq!((plan.created, plan.untouched.len()), (new_names.map(str::to_owned).to_vec(), 1 + HOSTILE.len()));
+    assert_eq!(plan.streams.len(), 3, "the globals and two databases");
+    let staged = restoring.stage().await.unwrap();
+    restoring.switch(&staged).await.unwrap();
+    for name in new_names {
+        assert_eq!(rows(&server, name), "500|row 1");
+    }
+    for name in HOSTILE {
+        assert_eq!(rows(&server, name), "10|row 1", "the originals stay as they are");
+    }
+    restoring.take_back(&staged).await.unwrap();
+    restoring.take_back(&staged).await.unwrap();
+    restoring.discard(Some(&staged)).await.unwrap();
+    assert_eq!(databases(&server), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_never_take_a_name_that_somebody_has() {
+    let server = Postgres::start().unwrap();
+    fill(&server);
+    let access = superuser(&server);
+    let dumped = dumped(&access).await;
+    for (name, new_name, code) in [
+        (HOSTILE[0], HOSTILE[1], ErrorCode::NameTaken),
+        (HOSTILE[0], "template1", ErrorCode::NameTaken),
+        (HOSTILE[0], &*"x".repeat(64), ErrorCode::ValidationFailed),
+        ("nowhere", "new", ErrorCode::NotFound),
+    ] {
+        let obstacles = copying(&access, &dumped, &[(name, new_name)]).check().await.obstacles;
+        assert_eq!(obstacles.iter().map(|obstacle| obstacle.code).collect::<Vec<_>>(), [code], "{obstacles:?}");
+    }
+    // One that is made while the copy is loaded, and one after it was.
+    server.sql("create database taken").unwrap();
+    let before = databases(&server);
+    let late = copying(&access, &dumped, &[(HOSTILE[3], "taken")]);
+    assert_eq!(late.stage().await.unwrap_err().to_job_error().code, ErrorCode::NameTaken);
+    late.discard(None).await.unwrap();
+    assert_eq!(databases(&server), before);
+    let later = copying(&access, &dumped, &[(HOSTILE[2], "first"), (HOSTILE[3], "second")]);
+    let staged = later.stage().await.unwrap();
+    server.sql("create database second").unwrap();
+    later.switch(&staged).await.unwrap_err();
+    later.take_back(&staged).await.unwrap();
+    later.discard(Some(&staged)).await.unwrap();
+    server.sql("drop database second").unwrap();
+    assert_eq!(databases(&server), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]

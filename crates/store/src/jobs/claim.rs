@@ -139,7 +139,7 @@ fn begin(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<(), StoreErr
             ))
             .execute(transaction.connection)?;
     }
-    if let (JobKind::Restore | JobKind::Undo, Some(datastore)) = (kind, &job.datastore_id) {
+    if let (true, Some(datastore)) = (restores::touches_data_in_use(transaction.connection, job)?, &job.datastore_id) {
         datastore_row::set_status(transaction, datastore, DatastoreStatus::Restoring)?;
     }
     job.note_change(transaction)

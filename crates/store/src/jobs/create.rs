@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use domain::assignment::DatastoreAccess;
 use domain::job::JobState;
 use domain::log_archive::{FIRST_BRANCH, LogScanCreate};
-use domain::{DatastoreCreate, Job, JobKind, RecoveryStop, Service};
+use domain::{DatastoreCreate, Job, JobKind, RecoveryStop, RestoreTarget, Service};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::backups::row::{self as backup_row};
@@ -27,6 +28,13 @@ pub struct NewJob<'a> {
     pub backup_id: Option<String>,
     pub backup_number: Option<i64>,
     pub restore_id: Option<String>,
+}
+
+/// What the job that plans a restore is told.
+#[derive(Serialize, Deserialize)]
+pub struct PlanInput {
+    pub target: RestoreTarget,
+    pub stop: Option<RecoveryStop>,
 }
 
 /// Where the input of a job is sealed.
@@ -200,18 +208,20 @@ impl Store {
         })
     }
 
-    /// Has a worker say what a restore of a backup in place would do, up to a stop where one is given. Touches nothing, so it
-    /// may run beside other jobs.
+    /// Has a worker say what a restore of a backup onto the server that it is of would do, up to a stop where one is given. Touches
+    /// nothing, so it may run beside other jobs.
     ///
     /// # Errors
     /// [`StoreError::NotFound`].
     pub fn job_create_plan(
         &self,
         backup_id: Uuid,
+        target: &RestoreTarget,
         stop: Option<&RecoveryStop>,
         now: DateTime<Utc>,
     ) -> Result<Job, StoreError> {
-        let stop = stop.map(|stop| to_json("jobs.input", stop)).transpose()?;
+        let request = PlanInput { target: target.clone(), stop: stop.cloned() };
+        let request = to_json("jobs.input", &request)?;
         self.write(now, |transaction| {
             let backup = backup_row::find(transaction.connection, &backup_id.to_string())?;
             let datastore = datastore_row::find(transaction.connection, &backup.datastore_id)?;
@@ -223,7 +233,7 @@ impl Store {
                 restore_id: None,
             };
             let prepared = insert_prepared(transaction, new, |transaction, row| {
-                row.input_sealed = stop.as_deref().map(|stop| seal_input(transaction, row, stop)).transpose()?;
+                row.input_sealed = Some(seal_input(transaction, row, &request)?);
                 Ok(())
             })?;
             prepared.into_job(transaction.connection)

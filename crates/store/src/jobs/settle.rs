@@ -116,7 +116,9 @@ pub fn settle(
     if let (true, true, Some(datastore)) = (job.exclusive, after.status.is_final(), &job.datastore_id) {
         schedules::run::datastore_is_free(transaction, datastore)?;
     }
-    if let (JobKind::Restore | JobKind::Undo, Some(datastore), true) = (kind, &job.datastore_id, had_run) {
+    if let (true, Some(datastore), true) =
+        (restores::touches_data_in_use(transaction.connection, &job)?, &job.datastore_id, had_run)
+    {
         let mut status = status_after_switch(after.status, ending);
         if after.status == JobStatus::Failed && status == DatastoreStatus::Unknown {
             // Nobody knows whose log the server writes now: it is kept apart from both. // F-68
@@ -152,9 +154,7 @@ pub fn settle(
 /// Whether a restore has made its datastore.
 fn is_into_new(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<bool, StoreError> {
     let Some(restore) = &job.restore_id else { return Ok(false) };
-    let target: String =
-        restores_table::table.find(restore).select(restores_table::target).first(transaction.connection)?;
-    Ok(from_json::<RestoreTarget>("restores.target", &target)? != RestoreTarget::InPlace)
+    Ok(matches!(restores::target_of(transaction.connection, restore)?, RestoreTarget::NewDatastore { .. }))
 }
 
 /// The job's log says why a job starts over. // I10
@@ -335,7 +335,9 @@ fn settle_restore(
         .execute(transaction.connection)?;
     if let Some(TaskResult::Restore { undo_until, downtime_seconds, reached, .. }) = result {
         // An earlier restore's undo would switch to what this one has just replaced.
-        if let Some(datastore) = &job.datastore_id {
+        if let (true, Some(datastore)) =
+            (restores::touches_data_in_use(transaction.connection, job)?, &job.datastore_id)
+        {
             restores::forget_undo(transaction.connection, datastore)?;
             // Data that went through the server stands in its log like all else.
             if let Some(restore) = &job.restore_id

@@ -10,7 +10,7 @@ use crate::StoreError;
 use crate::backups::row::{self as backup_row, BackupRow};
 use crate::columns::{from_json, optional_uuid, time, uuid, word};
 use crate::datastores::row::{self as datastore_row};
-use crate::jobs::create::input_place;
+use crate::jobs::create::{PlanInput, input_place};
 use crate::jobs::row::JobRow;
 use crate::restores::{self, RestoreRow};
 use crate::schema::backups;
@@ -57,8 +57,10 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         }
         JobKind::PlanRestore => {
             let backup = backup(transaction, job)?;
+            let PlanInput { target, stop } = input(transaction, job)?.ok_or(StoreError::NotFound { what: "plan" })?;
             Task::PlanRestore {
-                replay: planned_replay(transaction, job, &backup)?,
+                target,
+                replay: replay_of(transaction, &backup, stop)?,
                 datastore: datastore(transaction, job)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: backup.into_backup(None)?,
@@ -134,15 +136,6 @@ fn input<T: DeserializeOwned>(transaction: &Transaction<'_>, job: &JobRow) -> Re
         .map(Some)
         // The text itself must not get into an error. // F-81
         .map_err(|_| StoreError::UnreadableColumn { column: "jobs.input", value: "(sealed)".to_owned() })
-}
-
-fn planned_replay(
-    transaction: &mut Transaction<'_>,
-    job: &JobRow,
-    backup: &BackupRow,
-) -> Result<Option<ReplayTask>, StoreError> {
-    let stop = input(transaction, job)?;
-    replay_of(transaction, backup, stop)
 }
 
 fn replay_of(

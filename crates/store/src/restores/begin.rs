@@ -12,7 +12,6 @@ use uuid::Uuid;
 use crate::backups::begin::require_whole;
 use crate::backups::row::{self as backup_row, BackupRow};
 use crate::columns::{micros, new_id, to_json, uuid};
-use crate::connection::AnyConnection;
 use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::create::{NewJob, insert, insert_awaiting_approval};
 use crate::restores::{RestoreRow, find, goes_through_server, guard};
@@ -87,8 +86,8 @@ impl Store {
     /// Starts to put back the data that a restore replaced.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]; [`StoreError::UndoNotPossible`] unless it is the newest completed restore of its
-    /// datastore and its time is not over; [`StoreError::Busy`].
+    /// [`StoreError::NotFound`]; [`StoreError::UndoNotPossible`] unless it is completed and its time is not over, which ends when
+    /// a later restore replaces the datastore's data; [`StoreError::Busy`].
     pub fn restore_undo_start(&self, id: Uuid, now: DateTime<Utc>) -> Result<Job, StoreError> {
         let id = id.to_string();
         self.write(now, |transaction| {
@@ -96,8 +95,7 @@ impl Store {
             transaction.lock_datastore(&datastore)?;
             let restore = find(transaction.connection, &id)?;
             let in_time = restore.undo_until.is_some_and(|until| until > micros(now));
-            let newest = newest_completed(transaction.connection, &datastore)?;
-            if restore.status != RestoreStatus::Completed.as_str() || !in_time || newest.as_ref() != Some(&id) {
+            if restore.status != RestoreStatus::Completed.as_str() || !in_time {
                 return Err(StoreError::UndoNotPossible);
             }
             let datastore = datastore_row::find(transaction.connection, &datastore)?;
@@ -180,14 +178,4 @@ fn insert_restore(
     diesel::insert_into(restores::table).values(&row).execute(transaction.connection)?;
     transaction.about(Subject::of(SubjectKind::Restore, Some(uuid("restores.id", &row.id)?)));
     Ok(row)
-}
-
-fn newest_completed(connection: &mut AnyConnection, datastore: &str) -> Result<Option<String>, StoreError> {
-    Ok(restores::table
-        .filter(restores::datastore_id.eq(datastore))
-        .filter(restores::status.eq(RestoreStatus::Completed.as_str()))
-        .order((restores::created_at.desc(), restores::id.desc()))
-        .select(restores::id)
-        .first(connection)
-        .optional()?)
 }

@@ -162,8 +162,12 @@ impl Fixture {
     }
 
     pub fn restore(&self, backup: Uuid, at: DateTime<Utc>) -> Restore {
+        self.restore_to(RestoreTarget::InPlace, backup, at)
+    }
+
+    pub fn restore_to(&self, target: RestoreTarget, backup: Uuid, at: DateTime<Utc>) -> Restore {
         let request = RestoreRequest {
-            target: RestoreTarget::InPlace,
+            target,
             stop: None,
             restore_configuration: false,
             requested_by: crate::fixture::requester(),

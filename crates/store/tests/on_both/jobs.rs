@@ -4,7 +4,7 @@ use domain::assignment::{Heartbeat, Outcome, Task, TaskResult};
 use domain::job::LEASE_SECONDS;
 use domain::{
     BackupType, DatastoreStatus, ErrorCode, EventKind, JobError, JobKind, JobStatus, LogLevel, LogLineDraft, Method,
-    Progress, RestorePlan,
+    Progress, RestorePlan, RestoreTarget,
 };
 use store::{JobFilter, PageRequest, StoreError};
 
@@ -42,7 +42,7 @@ on_both! {
         assert!(!fixture.store.backup_get(good.id).unwrap().deleting, "a refused deletion leaves no mark");
 
         fixture.store.job_create_inspect(datastore.id, now()).unwrap();
-        fixture.store.job_create_plan(good.id, None, now()).unwrap();
+        fixture.store.job_create_plan(good.id, &RestoreTarget::InPlace, None, now()).unwrap();
         fixture.backup(other.id);
     }
 
@@ -217,7 +217,7 @@ on_both! {
         let datastore = fixture.datastore("shop");
         let backup = fixture.completed_backup(datastore.id, 5);
         fixture.completed_restore(backup.id, after(100));
-        let job = fixture.store.job_create_plan(backup.id, None, after(200)).unwrap();
+        let job = fixture.store.job_create_plan(backup.id, &RestoreTarget::InPlace, None, after(200)).unwrap();
         let assignment = fixture.claim(after(201));
         assert!(matches!(assignment.task, Task::PlanRestore { .. }));
         let plan = RestorePlan {

@@ -136,7 +136,7 @@ on_both! {
             (RecoveryStop::Time { at: after(37) }, vec![0, 3, 4]),
             (RecoveryStop::Latest, vec![0, 3, 4]),
         ] {
-            let job = fixture.store.job_create_plan(made[0].id, Some(&stop), after(60)).unwrap();
+            let job = fixture.store.job_create_plan(made[0].id, &RestoreTarget::InPlace, Some(&stop), after(60)).unwrap();
             let assignment = fixture.claim(after(61));
             assert_eq!(assignment.job_id, job.id);
             let Task::PlanRestore { replay: Some(replay), .. } = &assignment.task else { panic!("{:?}", assignment.task) };

@@ -3,7 +3,8 @@
 use domain::assignment::{Heartbeat, Outcome, Task, TaskResult};
 use domain::job::LEASE_SECONDS;
 use domain::{
-    BackupType, DatastoreStatus, ErrorCode, JobError, JobKind, Method, Progress, RestorePhase, RestoreStatus,
+    BackupType, DatabaseCopy, DatastoreStatus, ErrorCode, JobError, JobKind, Method, Progress, RestorePhase,
+    RestoreStatus, RestoreTarget,
 };
 use store::{PageRequest, RestoreFilter, StoreError};
 use uuid::Uuid;
@@ -95,6 +96,30 @@ on_both! {
         let undone = TaskResult::Undo { downtime_seconds: 1.0, server_identity: first.clone() };
         fixture.finish(&fixture.claim(after(151)), undone, after(160));
         assert_eq!(identity(), first);
+    }
+
+    fn copies_of_databases_come_beside_what_is_used_and_end_no_undo(fixture) {
+        let datastore = fixture.datastore("shop");
+        let backup = fixture.completed_backup(datastore.id, 5);
+        let earlier = fixture.completed_restore(backup.id, after(50));
+        let copies = vec![DatabaseCopy { name: "shop".into(), new_name: "copy".into() }];
+        let copy = |at: i64| {
+            let target = RestoreTarget::NewDatabases { databases: copies.clone() };
+            let asked = fixture.restore_to(target, backup.id, after(at));
+            let assignment = fixture.claim(after(at + 1));
+            assert_eq!(status(fixture, datastore.id), DatastoreStatus::Online, "people go on using it");
+            let result = TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 0.1, server_identity: None, reached: None };
+            fixture.finish(&assignment, result, after(at + 2));
+            assert_eq!(status(fixture, datastore.id), DatastoreStatus::Online);
+            asked.id
+        };
+        let (first, second) = (copy(100), copy(110));
+        undo(fixture, first, 120);
+        undo(fixture, earlier.id, 130);
+        // A restore over all databases ends what could have been undone.
+        fixture.completed_restore(backup.id, after(140));
+        let late = fixture.store.restore_undo_start(second, after(200)).unwrap_err();
+        assert!(matches!(late, StoreError::UndoNotPossible), "{late:?}");
     }
 
     fn a_failed_restore_leaves_the_old_data_and_says_so(fixture) {

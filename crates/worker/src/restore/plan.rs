@@ -79,7 +79,7 @@ pub async fn plan(
 /// # Errors
 /// Only when it was stopped; whatever else goes wrong is an obstacle.
 pub async fn check(context: &JobContext, source: &Source, datastore: &DatastoreAccess) -> Result<Checked, JobFailure> {
-    let Source { backup, storage, replay } = source;
+    let Source { backup, storage, replay, .. } = source;
     let logs = replay.as_ref().map(|replay| replay.logs.as_slice()).unwrap_or_default();
     // Nothing of a new datastore is there yet: its server is neither asked nor stopped.
     let is_new = backup.datastore_id != datastore.id;

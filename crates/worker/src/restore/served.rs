@@ -57,9 +57,8 @@ pub async fn restore(
     let (restore_id, keep_until) = (restore.id, Utc::now() + Duration::hours(UNDO_HOURS));
     let mut journal =
         Journal::begin(&context.state_directory, restore_id, datastore, source.backup.method, keep_until)?;
-    let original_bytes = ready.chain.iter().map(|link| link.manifest.original_size_bytes).sum();
     let request = request(context, source, datastore, &ready, (&journal, context.stop.clone()));
-    context.progress.begin("preparing", Some(original_bytes));
+    context.progress.begin("preparing", Some(ready.original_bytes));
     let staged = match stage(context, engine, &request).await {
         Ok(staged) => staged,
         Err(failure) => {
@@ -70,7 +69,7 @@ pub async fn restore(
     journal.record.state = Some(staged.state.clone());
     journal.record.reached = staged.reached;
     journal.advance(Step::Switching)?;
-    context.progress.begin("switching", Some(original_bytes));
+    context.progress.begin("switching", Some(ready.original_bytes));
     // What is begun from here on is finished, one way or the other.
     let request = self::request(context, source, datastore, &ready, (&journal, CancellationToken::new()));
     let began = Instant::now();
@@ -232,7 +231,7 @@ fn request(
     let progress = context.progress.clone();
     ServedRequest {
         place: place(context, datastore, (journal, cancel.clone())),
-        is_new: source.backup.datastore_id != datastore.id,
+        target: source.target.clone(),
         chain: ready.chain.iter().map(|link| link.manifest.clone()).collect(),
         source: Arc::new(VaultSource::new(ready.vault.clone(), ready.chain.clone(), cancel)),
         stop: source.replay.as_ref().map(|replay| replay.stop.clone()),

@@ -17,7 +17,7 @@ use crate::served::{ServedPlan, ServedRequest};
 /// Looks at the chain, the server and the shared place.
 pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
     let mut plan = ServedPlan::default();
-    let databases = match databases(&request.chain) {
+    let databases = match databases(request) {
         Ok(databases) => databases,
         Err(error) => {
             plan.obstacles.push(of_error(&error));
@@ -30,6 +30,8 @@ pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
     // One stream at a time lies in the shared place.
     let largest = databases.iter().flat_map(|database| &database.steps).map(|step| step.original_bytes).max();
     plan.needed_bytes = largest.unwrap_or(0);
+    let steps = databases.iter().flat_map(|database| &database.steps);
+    plan.streams = steps.map(|step| (step.link, step.stream.clone())).collect();
     if let Err(error) = look(request, &databases, &mut plan).await {
         plan.obstacles.push(of_error(&error));
     }
@@ -49,21 +51,26 @@ async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut Se
     let mut session = Session::open(&request.place.datastore, &request.place.cancel).await?;
     let server = ServerFacts::of(&mut session).await?;
     plan.obstacles.extend(version(request, &server));
-    let live = |database: &&DatabasePlan| server.database(&database.name).is_some();
-    let names = |databases: Vec<&DatabasePlan>| databases.into_iter().map(|database| database.name.clone()).collect();
-    plan.replaced = names(databases.iter().filter(live).collect());
-    plan.created = names(databases.iter().filter(|database| !live(database)).collect());
+    let (there, made): (Vec<&DatabasePlan>, Vec<&DatabasePlan>) =
+        databases.iter().partition(|database| server.database(&database.target).is_some());
+    let names = |databases: &[&DatabasePlan]| databases.iter().map(|database| database.target.clone()).collect();
+    plan.created = names(&made);
+    if request.may_replace() {
+        plan.replaced = names(&there);
+    } else {
+        plan.obstacles.extend(there.iter().map(|database| of_error(&ServedRequest::name_taken(&database.target))));
+    }
     let others: Vec<&DatabaseFacts> = server
         .databases
         .iter()
-        .filter(|database| database.is_user() && !databases.iter().any(|restored| same(&restored.name, &database.name)))
+        .filter(|database| database.is_user() && !plan.replaced.iter().any(|name| same(name, &database.name)))
         .collect();
     plan.untouched = others.iter().map(|database| database.name.clone()).collect();
-    if request.is_new && server.databases.iter().any(DatabaseFacts::is_user) {
+    if request.needs_empty_server() && server.databases.iter().any(DatabaseFacts::is_user) {
         let detail = "The server has databases already. A new datastore is restored onto a server without any.";
         plan.obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
     }
-    for database in databases.iter().filter_map(|database| server.database(&database.name)) {
+    for database in plan.replaced.iter().filter_map(|name| server.database(name)) {
         plan.obstacles.extend(in_use(database));
     }
     plan.obstacles.extend(preflight::check_server_permissions(&mut session, &server).await?.map(of_problem));

@@ -4,19 +4,19 @@ use super::super::facts::{DatabaseFacts, ServerFacts};
 use super::super::header::BackedUpFile;
 use super::super::names::literal;
 
-/// The clauses `MOVE … TO …` for a database's files. Their names end with the restore's mark, since the files in use stay.
+/// The clauses `MOVE … TO …` for a database's files. Their names end with the restore's mark, since the files in use stay, and a number,
+/// from `first` on, since files of several directories or databases may have the same name.
 pub(super) fn moves(
     files: &[BackedUpFile],
     live: Option<&DatabaseFacts>,
     server: &ServerFacts,
-    tag: &str,
+    (tag, first): (&str, usize),
 ) -> Vec<String> {
     let target = |(index, file): (usize, &BackedUpFile)| {
         let directory = directory(file, live, server);
         let name = file.physical.rsplit(['/', '\\']).next().unwrap_or_default();
         let (stem, extension) = name.rsplit_once('.').unwrap_or((name, "mdf"));
-        // Files of several directories may have the same name.
-        let path = format!("{directory}{}_{tag}{index}.{extension}", without_mark(stem));
+        let path = format!("{directory}{}_{tag}{}.{extension}", without_mark(stem), first + index);
         format!("MOVE {} TO {}", literal(&file.logical), literal(&path))
     };
     files.iter().enumerate().map(target).collect()
@@ -37,7 +37,7 @@ fn directory(file: &BackedUpFile, live: Option<&DatabaseFacts>, server: &ServerF
 /// The mark of an earlier restore goes: names don't grow.
 fn without_mark(stem: &str) -> &str {
     match stem.rsplit_once('_') {
-        Some((name, mark)) if mark.len() > 8 && mark.len() < 12 && mark.chars().all(|c| c.is_ascii_hexdigit()) => name,
+        Some((name, mark)) if mark.len() > 8 && mark.len() < 14 && mark.chars().all(|c| c.is_ascii_hexdigit()) => name,
         _ => stem,
     }
 }

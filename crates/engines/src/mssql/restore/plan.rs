@@ -10,12 +10,15 @@ use super::super::backup::stream_name;
 use super::super::header::BackedUpFile;
 use super::super::names::beside;
 use crate::EngineError;
-use crate::served::ServedState;
+use crate::served::{RestoredDatabase, ServedRequest, ServedState};
 
 /// A database to restore, with what is applied to it, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct DatabasePlan {
+    /// As the backup calls it.
     pub name: String,
+    /// The name that it gets.
+    pub target: String,
     pub steps: Vec<Step>,
 }
 
@@ -33,17 +36,30 @@ pub(super) struct Step {
     pub original_bytes: u64,
 }
 
-/// The databases of a chain.
+/// The databases to restore.
 ///
 /// # Errors
-/// `manifest_invalid` when the chain does not begin with a full backup, or a manifest does not tell its databases.
-pub(super) fn databases(chain: &[Manifest]) -> Result<Vec<DatabasePlan>, EngineError> {
+/// `manifest_invalid` when the chain does not begin with a full backup, or a manifest does not tell its databases; `not_found` when
+/// the backup does not hold one that was asked for.
+pub(super) fn databases(request: &ServedRequest) -> Result<Vec<DatabasePlan>, EngineError> {
+    let held = held(&request.chain)?;
+    let names: Vec<&str> = held.iter().map(|plan| plan.name.as_str()).collect();
+    let chosen = request.restored(&names)?;
+    let plan = |restored: RestoredDatabase| {
+        let held = held.get(restored.index)?;
+        Some(DatabasePlan { target: restored.name, ..held.clone() })
+    };
+    Ok(chosen.into_iter().filter_map(plan).collect())
+}
+
+/// All databases of a chain, under their own names.
+fn held(chain: &[Manifest]) -> Result<Vec<DatabasePlan>, EngineError> {
     let invalid = |what: String| EngineError::known(ErrorCode::ManifestInvalid, what);
     let Some(full) = chain.first().filter(|first| first.backup_type == BackupType::Full) else {
         return Err(invalid("The backups to restore do not begin with a full one.".to_owned()));
     };
-    let mut plans: Vec<DatabasePlan> =
-        full.log_ranges.iter().map(|range| DatabasePlan { name: range.database.clone(), steps: Vec::new() }).collect();
+    let empty = |name: &String| DatabasePlan { name: name.clone(), target: name.clone(), steps: Vec::new() };
+    let mut plans: Vec<DatabasePlan> = full.log_ranges.iter().map(|range| empty(&range.database)).collect();
     for (link, manifest) in chain.iter().enumerate() {
         for (index, range) in manifest.log_ranges.iter().enumerate() {
             // A database that is younger than the full backup has none to begin with.

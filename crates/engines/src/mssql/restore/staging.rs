@@ -28,6 +28,8 @@ struct Staging<'request> {
     suffixes: Suffixes,
     /// Bytes of the streams that were copied.
     copied: u64,
+    /// How many files of databases were named.
+    files: usize,
 }
 
 /// Restores each database of the chain and leaves it online under its other name.
@@ -36,7 +38,7 @@ struct Staging<'request> {
 /// Whatever the server refuses; `pitr_target_not_reached` when the logs ended before the stop. // F-66
 pub(super) async fn stage(request: &ServedRequest) -> Result<Staged, EngineError> {
     let place = &request.place;
-    let plans = databases(&request.chain)?;
+    let plans = databases(request)?;
     let shared = Shared::of(&place.datastore)?;
     let mut session = Session::open(&place.datastore, &place.cancel).await?;
     let server = ServerFacts::of(&mut session).await?;
@@ -44,10 +46,16 @@ pub(super) async fn stage(request: &ServedRequest) -> Result<Staged, EngineError
     shared.sweep().await;
     shared::server_reads(&mut session, &server, &shared).await.map_err(Problem::into_error)?;
     let suffixes = Suffixes::of(place.restore_id);
-    let entries: Vec<Entry> =
-        plans.iter().map(|plan| Entry::new(&plan.name, server.database(&plan.name).is_some(), &suffixes)).collect();
+    let mut entries = Vec::new();
+    for plan in &plans {
+        let had_live = server.database(&plan.target).is_some();
+        if had_live && !request.may_replace() {
+            return Err(ServedRequest::name_taken(&plan.target));
+        }
+        entries.push(Entry::new(&plan.target, had_live, &suffixes));
+    }
     let watch = Watch { datastore: place.datastore.clone(), log: Arc::clone(&place.log), cancel: place.cancel.clone() };
-    let mut staging = Staging { request, session, watch, shared, server, suffixes, copied: 0 };
+    let mut staging = Staging { request, session, watch, shared, server, suffixes, copied: 0, files: 0 };
     let mut stops = Vec::new();
     for (plan, entry) in plans.iter().zip(&entries) {
         stops.extend(staging.database(plan, entry).await?);
@@ -94,7 +102,8 @@ impl Staging<'_> {
         let live = self.server.database(&plan.name);
         let sql = match step.backup_type {
             BackupType::Full => {
-                let mut options = moves(&step.files, live, &self.server, &self.suffixes.tag);
+                let mut options = moves(&step.files, live, &self.server, (&self.suffixes.tag, self.files));
+                self.files += step.files.len();
                 options.extend(["NORECOVERY", "CHECKSUM"].map(str::to_owned));
                 format!("RESTORE DATABASE {name} {}", file.from(&options.join(", ")))
             }

@@ -15,7 +15,7 @@ use super::super::names::identifier;
 use super::super::refusal::{Refusal, number};
 use super::super::shared::Shared;
 use super::plan::{Entry, of_state};
-use crate::served::{ServedPlace, ServedState};
+use crate::served::{ServedPlace, ServedRequest, ServedState};
 use crate::{EngineError, Probe};
 
 /// How often a database is asked for that somebody else has to himself.
@@ -25,12 +25,17 @@ const SEIZE_PAUSE: Duration = Duration::from_millis(500);
 /// Puts the restored databases in place.
 ///
 /// # Errors
-/// Whatever the server refuses: the names may then be anywhere between before and after.
-pub(super) async fn switch(place: &ServedPlace, state: &ServedState) -> Result<Probe, EngineError> {
+/// Whatever the server refuses: the names may then be anywhere between before and after. `name_taken` when somebody has made a database
+/// meanwhile that may not be replaced.
+pub(super) async fn switch(request: &ServedRequest, state: &ServedState) -> Result<Probe, EngineError> {
+    let place = &request.place;
     let mut session = Session::open(&place.datastore, &place.cancel).await?;
     for (index, entry) in of_state(state)?.iter().enumerate() {
         let server = ServerFacts::of(&mut session).await?;
         if let Some(live) = server.database(&entry.name) {
+            if !request.may_replace() {
+                return Err(ServedRequest::name_taken(&entry.name));
+            }
             put_aside(place, &mut session, index, entry, live).await?;
         }
         let sql = format!("ALTER DATABASE {} MODIFY NAME = {}", identifier(&entry.staged), identifier(&entry.name));

@@ -139,7 +139,7 @@ impl DumpRestore {
         let there = databases::all(self.dialect, datastore, cancel).await?;
         let names: BTreeSet<String> = there.iter().map(|database| database.name.clone()).collect();
         let mut obstacles = Vec::new();
-        if let Some(name) = names.first().filter(|_| request.is_new) {
+        if let Some(name) = names.first().filter(|_| request.needs_empty_server()) {
             let detail = format!("The server is not empty: it has a database {name:?}.");
             obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
         }
@@ -162,6 +162,7 @@ impl DumpRestore {
             untouched: names.difference(&restored).cloned().collect(),
             // As statements, rows are about twice as long.
             needed_bytes: stored_bytes.saturating_add(replaced_bytes.saturating_mul(2)),
+            streams: request.all_streams(),
             obstacles,
         })
     }

@@ -20,13 +20,15 @@ use crate::postgresql::findings::identifier;
 use crate::postgresql::server::{self, Server};
 use crate::postgresql::{STALL_LIMIT, binaries};
 use crate::problem::Problem;
-use crate::served::{ServedPlace, ServedPlan, ServedRequest, ServedRestore, ServedState, Staged};
+use crate::served::{RestoredDatabase, ServedPlace, ServedPlan, ServedRequest, ServedRestore, ServedState, Staged};
 use crate::{EngineError, Probe};
 
 /// More than all roles of a server take.
 const MOST_GLOBALS_BYTES: u64 = 64 << 20;
 /// What a restore writes on the worker's disk: names.
 const NEEDED_BYTES: u64 = 1 << 20;
+const LONGEST_NAME_BYTES: usize = 63;
+const TEMPLATES: [&str; 2] = ["template0", "template1"];
 /// The file that names the roles that the restore makes, written before it does.
 const ROLES_FILE: &str = "roles.json";
 
@@ -58,8 +60,29 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The databases that a backup holds, in the order of their streams.
-fn databases_of(request: &ServedRequest) -> Result<Vec<Database>, EngineError> {
+/// A database to restore.
+struct Restored {
+    /// As the backup has it.
+    database: Database,
+    stream: String,
+    /// The name that it gets.
+    name: String,
+}
+
+/// The databases to restore, in the order of their streams.
+fn restored(request: &ServedRequest) -> Result<Vec<Restored>, EngineError> {
+    let held = held(request)?;
+    let names: Vec<&str> = held.iter().map(|database| database.name.as_str()).collect();
+    let chosen = request.restored(&names)?;
+    let restored = |one: RestoredDatabase| {
+        let database = held.get(one.index)?.clone();
+        Some(Restored { database, stream: stream_of(one.index), name: one.name })
+    };
+    Ok(chosen.into_iter().filter_map(restored).collect())
+}
+
+/// All databases that a backup holds, in the order of their streams.
+fn held(request: &ServedRequest) -> Result<Vec<Database>, EngineError> {
     let Some(manifest) = request.chain.last() else {
         return Err(EngineError::known(ErrorCode::Internal, "There is nothing to restore."));
     };
@@ -93,23 +116,23 @@ impl ServedRestore for PgDump {
     }
 
     async fn stage(&self, request: &ServedRequest) -> Result<Staged, EngineError> {
-        let databases = databases_of(request)?;
-        let restored: Vec<String> = databases.iter().map(|database| database.name.clone()).collect();
-        let session = Session::new(&request.place, &restored);
+        let restored = restored(request)?;
+        let names: Vec<String> = restored.iter().map(|one| one.name.clone()).collect();
+        let session = Session::new(&request.place, &names);
         let server = server::ask_for_job(&request.place.datastore, &request.place.cancel).await?;
         let tools = tool(RESTORE_TOOL, restore_tool_major(request, &server)).await?;
         make_roles(request, &session, &tools.directory).await?;
         let mut before = 0;
-        for (index, database) in databases.iter().enumerate() {
+        for (index, Restored { database, stream, .. }) in restored.iter().enumerate() {
             let staged = session.names.staged(index);
             (request.place.log)(LogLevel::Info, &format!("Loading {:?} beside the data in use", database.name));
             session.ask(&database.creation(&staged, server.major())).await?;
-            before = load(request, &session, (&tools.directory, index, &staged), before).await?;
+            before = load(request, &session, (&tools.directory, stream, &staged), before).await?;
             for statement in database.properties(&staged) {
                 session.ask(&statement).await?;
             }
         }
-        let state = switch::state_of(&session, &restored).await?;
+        let state = switch::state_of(&session, &names, request.may_replace()).await?;
         Ok(Staged { state, reached: None })
     }
 
@@ -155,18 +178,24 @@ async fn probe(place: &ServedPlace) -> Result<Probe, EngineError> {
 
 /// What would be replaced, and all that stands in the way.
 async fn look(request: &ServedRequest) -> Result<ServedPlan, EngineError> {
-    let databases = databases_of(request)?;
+    let restored = restored(request)?;
     let ServedPlace { datastore, cancel, .. } = &request.place;
     let server = server::ask_for_job(datastore, cancel).await?;
     let session = Session::new(&request.place, &[]);
     let there = session.databases().await?;
-    let restored: BTreeSet<&str> = databases.iter().map(|database| database.name.as_str()).collect();
-    let (replaced, other): (Vec<_>, Vec<_>) =
-        there.iter().filter(|one| !is_kept(&one.name)).partition(|one| restored.contains(one.name.as_str()));
+    let given: BTreeSet<&str> = restored.iter().map(|one| one.name.as_str()).collect();
+    let (taken, other): (Vec<_>, Vec<_>) =
+        there.iter().filter(|one| !is_kept(&one.name)).partition(|one| given.contains(one.name.as_str()));
     let names = |list: &[&Database]| list.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
-    let known: BTreeSet<&str> = replaced.iter().map(|one| one.name.as_str()).collect();
+    let known: BTreeSet<&str> = taken.iter().map(|one| one.name.as_str()).collect();
     let mut obstacles = Vec::new();
-    if request.is_new {
+    if !request.may_replace() {
+        let refused = restored.iter().filter_map(|one| against_new_name(&one.name, known.contains(one.name.as_str())));
+        obstacles
+            .extend(refused.map(|error| error.to_job_error()).map(|error| Obstacle::new(error.code, error.detail)));
+    }
+    let replaced = if request.may_replace() { taken } else { Vec::new() };
+    if request.needs_empty_server() {
         for database in &there {
             if database.name != "postgres" || !database.is_empty(&session.connection, datastore, cancel).await? {
                 let detail = format!("The server is not empty: it has a database {:?}.", database.name);
@@ -184,12 +213,26 @@ async fn look(request: &ServedRequest) -> Result<ServedPlan, EngineError> {
         let problem = super::no_tool(RESTORE_TOOL, major);
         obstacles.push(Obstacle::new(problem.code, problem.detail));
     }
+    let link = request.chain.len().saturating_sub(1);
+    let in_link = |stream: &str| (link, stream.to_owned());
     Ok(ServedPlan {
-        created: restored.iter().filter(|name| !known.contains(*name)).map(|name| (*name).to_owned()).collect(),
+        created: given.iter().filter(|name| !known.contains(*name)).map(|name| (*name).to_owned()).collect(),
         replaced: names(&replaced),
         untouched: names(&other),
         needed_bytes: NEEDED_BYTES,
+        streams: restored.iter().map(|one| one.stream.as_str()).chain([GLOBALS_STREAM]).map(in_link).collect(),
         obstacles,
+    })
+}
+
+/// What keeps a database that is made from its name: the server cuts names that are longer (manual, "Identifiers and Key Words").
+fn against_new_name(name: &str, is_taken: bool) -> Option<EngineError> {
+    if is_taken || TEMPLATES.contains(&name) {
+        return Some(ServedRequest::name_taken(name));
+    }
+    (name.len() > LONGEST_NAME_BYTES).then(|| {
+        let detail = format!("The name {name:?} is longer than the {LONGEST_NAME_BYTES} bytes that PostgreSQL allows.");
+        EngineError::known(ErrorCode::ValidationFailed, detail)
     })
 }
 
@@ -282,11 +325,11 @@ async fn drop_roles(session: &Session<'_>) {
 async fn load(
     request: &ServedRequest,
     session: &Session<'_>,
-    (tools, index, staged): (&Path, usize, &str),
+    (tools, stream, staged): (&Path, &str, &str),
     before: u64,
 ) -> Result<u64, EngineError> {
     let link = request.chain.len().saturating_sub(1);
-    let stream = request.source.open(link, &stream_of(index)).await?;
+    let stream = request.source.open(link, stream).await?;
     let log = Arc::clone(&request.place.log);
     let command = Command::new(RESTORE_TOOL)
         .search_dir(tools)

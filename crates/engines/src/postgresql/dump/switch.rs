@@ -10,7 +10,7 @@ use super::database::Database;
 use super::restore::Session;
 use crate::EngineError;
 use crate::postgresql::findings::{identifier, literal};
-use crate::served::{ServedPlace, ServedState};
+use crate::served::{ServedPlace, ServedRequest, ServedState};
 
 /// How long the sessions of a database may take to end.
 const END_LIMIT: Duration = Duration::from_secs(30);
@@ -21,11 +21,21 @@ const REPLACED: &str = "replaced";
 const CREATED: &str = "created";
 
 /// What is about to be switched: of each database its name and whether it is there.
-pub(super) async fn state_of(session: &Session<'_>, restored: &[String]) -> Result<ServedState, EngineError> {
+///
+/// # Errors
+/// `name_taken` when one is there that may not be replaced.
+pub(super) async fn state_of(
+    session: &Session<'_>,
+    restored: &[String],
+    may_replace: bool,
+) -> Result<ServedState, EngineError> {
     let there = session.databases().await?;
     let mut state = BTreeMap::new();
     for (index, name) in restored.iter().enumerate() {
         let is_there = there.iter().any(|one| one.name == *name);
+        if is_there && !may_replace {
+            return Err(ServedRequest::name_taken(name));
+        }
         state.insert(format!("{index:03}"), format!("{}:{name}", if is_there { REPLACED } else { CREATED }));
     }
     Ok(ServedState(state))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use domain::assignment::{BackupReference, DatastoreAccess, TaskResult};
+use domain::manifest::StreamRecord;
 use domain::restore_plan::{DatabaseChanges, RestoreFacts, plan_restore};
 use domain::{Backup, DatastoreStatus, ErrorCode, Inspection, Obstacle, RestorePlan, StorageAccess};
 use engines::{ServedPlace, ServedPlan, ServedRequest, ServedRestore};
@@ -27,6 +28,8 @@ pub struct Ready {
     pub vault: Vault,
     /// In the order in which they are applied.
     pub chain: Vec<Link>,
+    /// What the streams that it reads are before they were stored.
+    pub original_bytes: u64,
 }
 
 impl Checked {
@@ -60,7 +63,7 @@ pub async fn check(
     datastore: &DatastoreAccess,
     engine: &'static dyn ServedRestore,
 ) -> Result<Checked, JobFailure> {
-    let Source { backup, storage, replay } = source;
+    let Source { target, backup, storage, replay } = source;
     let mut found = Vec::new();
     let inspection = driver_of(datastore.engine)?.inspect(datastore, &context.stop).await;
     if context.stop.is_cancelled() {
@@ -96,7 +99,7 @@ pub async fn check(
                     log: context.log.sink(),
                     cancel: context.stop.clone(),
                 },
-                is_new: backup.datastore_id != datastore.id,
+                target: target.clone(),
                 chain: chain.iter().map(|link| link.manifest.clone()).collect(),
                 source: Arc::new(VaultSource::new(vault.clone(), chain.clone(), context.stop.clone())),
                 stop: replay.as_ref().map(|replay| replay.stop.clone()),
@@ -115,7 +118,7 @@ pub async fn check(
         target_engine: datastore.engine,
         target_version: inspection.engine_version,
         chain: chain.iter().map(|link| link.manifest.number).collect(),
-        fetch_bytes: chain.iter().map(|link| link.manifest.size_bytes).sum(),
+        fetch_bytes: sum(&chain, &served.streams, |stream| stream.objects.iter().map(|object| object.size_bytes).sum()),
         unpacked_bytes: served.needed_bytes,
         links_bytes: 0,
         log_segments: 0,
@@ -128,7 +131,17 @@ pub async fn check(
         }),
         found,
     });
-    Ok(Checked { plan, ready: Some(Ready { vault, chain }) })
+    let original_bytes = sum(&chain, &served.streams, |stream| stream.original_size_bytes);
+    Ok(Checked { plan, ready: Some(Ready { vault, chain, original_bytes }) })
+}
+
+/// Adds up what `bytes` says of streams.
+fn sum(chain: &[Link], streams: &[(usize, String)], bytes: impl Fn(&StreamRecord) -> u64) -> u64 {
+    let records = streams.iter().filter_map(|(link, name)| {
+        let manifest = &chain.get(*link)?.manifest;
+        manifest.streams.iter().find(|stream| stream.name == *name)
+    });
+    records.map(bytes).sum()
 }
 
 /// The backups that the catalog chose, where the log is in backups.
