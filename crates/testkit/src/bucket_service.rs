@@ -123,13 +123,10 @@ async fn serve(listener: std::net::TcpListener, service: S3Service, hand: Arc<Ha
     while let Ok((connection, _)) = listener.accept().await {
         let (service, hand, acceptor) = (service.clone(), Arc::clone(&hand), acceptor.clone());
         tokio::spawn(async move {
-            match acceptor {
-                None => converse(connection, service, hand).await,
-                // Who does not trust the certificate hangs up.
-                Some(acceptor) => match acceptor.accept(connection).await {
-                    Ok(connection) => converse(connection, service, hand).await,
-                    Err(_) => {}
-                },
+            let Some(acceptor) = acceptor else { return converse(connection, service, hand).await };
+            // Who does not trust the certificate hangs up.
+            if let Ok(connection) = acceptor.accept(connection).await {
+                converse(connection, service, hand).await;
             }
         });
     }
