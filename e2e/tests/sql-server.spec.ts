@@ -92,7 +92,9 @@ test("SQL Server's double: full, differential and log backups, back to a moment,
     await expect(page.getByText(/tested on a wire-level double/).first()).toBeVisible();
     await expect(page.getByRole("textbox", { name: /^Data directory/ })).toBeHidden();
     await page.getByRole("radio", { name: "An S3 storage" }).check();
-    await expect(page.getByLabel("Storage", { exact: true })).toContainText("Exchange");
+    await expect(page.getByLabel("Shared storage")).toContainText("Exchange");
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByText("choose one; those of kind S3 are listed")).toBeVisible();
     await expect(page.getByLabel(/^As the server sees it/)).toBeHidden();
     await expectWellMade(page);
     await page.getByRole("radio", { name: "A shared directory" }).check();
@@ -207,15 +209,14 @@ test("SQL Server's double: full, differential and log backups, back to a moment,
   });
 
   await test.step("pass backups through a storage from now on", async () => {
-    await page.getByRole("button", { name: "Close job" }).click();
     await page.getByRole("navigation", { name: "Datastore" }).getByRole("link", { name: "Settings" }).click();
     await page.getByRole("radio", { name: "An S3 storage" }).check();
-    await page.getByLabel("Storage", { exact: true }).first().selectOption("Exchange");
+    await page.getByLabel("Shared storage").selectOption("Exchange");
     await page.getByRole("button", { name: "Save connection" }).click();
-    await expect(page.getByText("Saved.")).toBeVisible({ timeout: 30_000 });
+    await expect(page.getByText("Saved.", { exact: true })).toBeVisible({ timeout: 30_000 });
     await page.reload();
     await expect(page.getByRole("radio", { name: "An S3 storage" })).toBeChecked();
-    await expect(page.getByLabel("Storage", { exact: true }).first()).toHaveValue(storage);
+    await expect(page.getByLabel("Shared storage")).toHaveValue(storage);
     await page.screenshot({ path: test.info().outputPath("settings.png"), fullPage: true });
   });
 

@@ -81,9 +81,8 @@ pub struct DialArguments {
     /// itself may be dialled when the control plane serves this machine alone.
     #[arg(long = "allow-private-address", env = "HOLDFAST_ALLOW_PRIVATE_ADDRESS", value_delimiter = ',', value_parser = network)]
     pub allowed: Vec<IpNet>,
-    /// A PEM file with the certificate of an authority that storages' endpoints may be certified by, and the identity provider, beside those
-    /// that this machine
-    /// trusts. May be repeated.
+    /// A PEM file with the certificate of an authority that storages' endpoints and the identity provider may be certified by, beside
+    /// those that this machine trusts. May be repeated.
     #[arg(long = "trust-authority", env = "HOLDFAST_TRUST_AUTHORITY", value_delimiter = ',')]
     pub authorities: Vec<PathBuf>,
 }

@@ -67,7 +67,7 @@ fn StorageField(chosen: RwSignal<Option<Uuid>>, errors: FieldErrors) -> impl Int
     };
     view! {
         <div class="field">
-            <label for="field-shared_storage_id">"Storage"</label>
+            <label for="field-shared_storage_id">"Shared storage"</label>
             <select id="field-shared_storage_id" aria-describedby=described_by("/shared_storage_id", errors) on:change=choose>
                 <option value="" selected=move || chosen.get().is_none()>"Choose a storage of kind S3"</option>
                 {options}

@@ -150,6 +150,14 @@ impl ConnectionDraft {
         }
     }
 
+    /// What the shared rules can't know: that a storage was to be chosen.
+    fn lacks_storage(&self) -> Option<FieldError> {
+        let is_lacking = self.engine.get().needs_shared_place()
+            && self.shared_kind.get() == SharedKind::Storage
+            && self.shared_storage.get().is_none();
+        is_lacking.then(|| FieldError::new("/shared_storage_id", "choose one; those of kind S3 are listed"))
+    }
+
     /// The shared directory that was typed; none when neither path was.
     fn shared_directory(&self) -> Option<SharedDirectory> {
         let typed = |path: RwSignal<String>| path.get().trim().to_owned();
@@ -192,6 +200,7 @@ impl ConnectionDraft {
         };
         let mut errors = create.validate();
         errors.extend(port.err());
+        errors.extend(self.lacks_storage());
         if errors.is_empty() { Ok(create) } else { Err(errors) }
     }
 
@@ -268,6 +277,7 @@ impl ConnectionDraft {
         };
         let mut errors = patch.validate();
         errors.extend(port.err());
+        errors.extend(self.lacks_storage());
         if errors.is_empty() { Ok(patch) } else { Err(errors) }
     }
 }

@@ -9,7 +9,7 @@ use domain::{
 };
 use testkit::{BUCKET, BUCKET_KEY_ID, BUCKET_SECRET, BucketService, Mssql};
 
-use crate::plane::{Plane, Process};
+use crate::plane::Plane;
 use crate::servers;
 
 /// A double, and the directory that it shares with the worker.
@@ -154,12 +154,11 @@ async fn backups_pass_through_a_bucket_whose_secret_no_statement_holds() {
     for database in ["shop", "it's [two]"] {
         server.double.create_database(database);
     }
-    let plane = Plane::start();
+    let mut plane = Plane::start();
     let authority = plane.directory.path().join("authority.pem");
     std::fs::write(&authority, testkit::authority_pem()).expect("written");
-    let mut worker = plane.worker_process();
-    worker.arg("--trust-authority").arg(&authority);
-    let _worker = Process::spawn(worker);
+    plane.authority = Some(authority);
+    let _worker = plane.worker();
     let config = StorageConfig::S3 {
         bucket: BUCKET.to_owned(),
         region: None,

@@ -85,11 +85,10 @@ pub(in super::super) async fn server_writes(session: &mut Session, shared: &Shar
         }
     })?;
     let read = async {
-        file.open().await.map_err(|error| Problem::of_error(&error))?.read(&mut [0]).await.map_err(|error| {
-            Problem::new(
-                ErrorCode::ServerSettingMissing,
-                format!("The worker can't read what the server wrote: {error}."),
-            )
+        let mut opened = file.open().await.map_err(|error| Problem::of_error(&error))?;
+        opened.read(&mut [0]).await.map_err(|error| {
+            let detail = format!("The worker can't read what the server wrote: {error}.");
+            Problem::new(ErrorCode::ServerSettingMissing, detail)
         })
     };
     let read = read.await;
