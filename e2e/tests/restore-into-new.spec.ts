@@ -1,6 +1,6 @@
-import { chownSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { chownSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expectJobDone, jobPanel, openDatastore, openRestoreDialog } from "../support/app.js";
+import { expectJobDone, jobPanel, jobTimeout, openDatastore, openRestoreDialog } from "../support/app.js";
 import { databases } from "../support/databases.js";
 import { freePort } from "../support/processes.js";
 import { archiveLogs } from "../support/recovery.js";
@@ -64,6 +64,23 @@ test("a backup becomes a datastore of its own, and the one that it is of is left
     await field(page, /^Name/).fill(copy);
     await expect(note(page)).toContainText(`is put into ${directory} and registered as ${copy}`);
     await page.screenshot({ path: test.info().outputPath("restore-into-new.png") });
+  });
+
+  await test.step("one that fails is told of there, and the same name is asked for again", async () => {
+    writeFileSync(join(directory, "left"), "");
+    await restore(page).click();
+    await expect(page.getByRole("heading", { level: 1, name: copy, exact: true })).toBeVisible();
+    await expect(jobPanel(page).getByRole("status").first()).toHaveText("Failed", { timeout: jobTimeout });
+    await jobPanel(page).getByRole("button", { name: "Close job" }).click();
+    await expect(page.getByText("Nothing was put into it. Restore into this name again, or delete the datastore.")).toBeVisible();
+    await expectWellMade(page);
+    rmSync(join(directory, "left"));
+    await openDatastore(page, carts().name);
+    await openRestoreDialog(page, String(backup?.number));
+    await chooseNew(page);
+    await field(page, /^Name/).fill(copy);
+    await field(page, /^Data directory/).fill(directory);
+    await field(page, /^Port/).fill(String(await freePort()));
   });
 
   await test.step("it is shown where it runs", async () => {

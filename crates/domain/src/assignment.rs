@@ -97,6 +97,9 @@ pub enum Task {
         backup: Backup,
         datastore: DatastoreAccess,
         storage: StorageAccess,
+        /// See [`Task::Restore`].
+        #[serde(default)]
+        applied: Vec<BackupReference>,
         replay: Option<ReplayTask>,
     },
     Restore {
@@ -105,6 +108,10 @@ pub enum Task {
         backup: Backup,
         datastore: DatastoreAccess,
         storage: StorageAccess,
+        /// All backups that it takes, in the order in which they are applied, where the log is in backups: the full one first, the
+        /// newest differential that helps, then the logs. Empty where the manifests tell what it takes.
+        #[serde(default)]
+        applied: Vec<BackupReference>,
         replay: Option<ReplayTask>,
     },
     Undo {
@@ -133,17 +140,14 @@ pub enum Task {
     },
 }
 
-/// The log to replay on a backup: archived segments of it, or backups that hold it.
+/// The log to replay on a backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReplayTask {
     pub stop: RecoveryStop,
     /// Without a gap, from the one that holds the backup's position on.
+    /// Empty where it is in backups.
     pub logs: Vec<StoredLogs>,
-    /// All backups that the restore takes, in the order in which they are applied, where the log is in backups: the full one
-    /// first, the newest differential that helps, then the logs. Empty where the log is in segments.
-    #[serde(default)]
-    pub backups: Vec<BackupReference>,
 }
 
 /// A stored backup, by what the catalog knows of its manifest.
@@ -185,6 +189,10 @@ pub struct BackupTask {
     /// SHA-256 of that backup's manifest, where it is known. // F-90
     #[serde(default)]
     pub parent_sha256: Option<String>,
+    /// The full backup that a chain of log backups begins with, where the parent is another: the worker looks at both ends of
+    /// such a chain, which may be long, and at all links of any other.
+    #[serde(default)]
+    pub chain_start: Option<BackupReference>,
     pub created_at: DateTime<Utc>,
     /// zstd's level, 1 to 19.
     pub compression_level: i32,

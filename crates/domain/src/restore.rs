@@ -11,7 +11,8 @@ use uuid::Uuid;
 use crate::engine::named_enum;
 use crate::problem::FieldError;
 use crate::{
-    Approval, Datastore, DatastoreCreate, JobError, Method, Progress, Secret, Service, SharedDirectory, StopPosition,
+    Approval, Datastore, DatastoreCreate, ErrorCode, JobError, Method, Progress, Secret, Service, SharedDirectory,
+    StopPosition,
 };
 
 /// How long the replaced data is kept for an undo, in hours.
@@ -75,6 +76,7 @@ pub enum RestoreTargetDraft {
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewDatastore {
+    /// One that is not taken. That of a datastore which an earlier restore was to make, and put nothing into, may be given again.
     pub name: String,
     /// An empty directory on the worker's machine, with the owner and the mode that the server's data directory is to have. Needed
     /// unless the data goes through a server (a dump): then that one has to run at the address, and to be empty.
@@ -171,6 +173,21 @@ pub struct Restore {
     #[serde(default)]
     pub approval: Option<Approval>,
     pub error: Option<JobError>,
+}
+
+impl Restore {
+    /// Whether it was to make a new datastore and put nothing into it: the next one into a datastore of that name takes over what
+    /// was registered.
+    pub fn left_nothing(&self) -> bool {
+        let ended = matches!(self.status, RestoreStatus::Failed | RestoreStatus::Cancelled);
+        let is_doubtful = self.error.as_ref().is_some_and(|error| leaves_doubt(error.code));
+        ended && !is_doubtful && matches!(self.target, RestoreTarget::NewDatastore { .. })
+    }
+}
+
+/// Whether nobody knows which data is in place after a restore or an undo that failed so.
+pub const fn leaves_doubt(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::WorkerLost | ErrorCode::ServiceControlFailed | ErrorCode::RestoreInterrupted)
 }
 
 /// A request for a restore.

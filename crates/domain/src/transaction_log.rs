@@ -101,6 +101,12 @@ pub fn backups_for<'a>(
     stop::backups_for(backup, stop, backups, now)
 }
 
+/// The backups that a restore to exactly what a backup holds takes, in the order in which they are applied: as short a way as that
+/// to a stop. Null when those that it is built on are not all there, or not whole.
+pub fn backups_of(backup: Uuid, backups: &[LogBackup]) -> Option<Vec<&LogBackup>> {
+    stop::backups_of(backup, backups)
+}
+
 /// The moments that can be restored without any log: the ends of full and differential backups.
 pub fn own_ends(backups: &[LogBackup]) -> impl Iterator<Item = DateTime<Utc>> {
     run::Base::all(backups).map(|base| base.from())

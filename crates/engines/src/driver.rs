@@ -39,7 +39,7 @@ pub struct Parent {
     /// A file with the stream that the manifest names as its continuation, where it names one.
     pub continuation: Option<PathBuf>,
     /// Where the objects of each link of the chain lie, the full backup's first and the new one's last: relative to the
-    /// folder that holds all backups of the datastore.
+    /// folder that holds all backups of the datastore. Of a chain of log backups only the first, the parent and the new one.
     pub folders: Vec<String>,
 }
 

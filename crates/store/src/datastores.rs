@@ -2,6 +2,7 @@
 //! whole page at once.
 
 pub(crate) mod inspection;
+mod left_over;
 mod list;
 mod overview;
 mod remove;
@@ -19,7 +20,7 @@ use domain::{
 };
 use uuid::Uuid;
 
-use crate::columns::{micros, new_id, to_json};
+use crate::columns::{micros, new_id, to_json, uuid};
 use crate::restores::guard;
 use crate::schema::{datastores, jobs};
 use crate::storages::{self, name_taken};
@@ -36,12 +37,49 @@ pub(crate) fn insert(
     create: &DatastoreCreate,
     storage_id: Uuid,
 ) -> Result<DatastoreRow, StoreError> {
+    let id = new_id(transaction.now);
+    let row = fresh_row(transaction, id, create, storage_id)?;
+    let insert = diesel::insert_into(datastores::table).values(&row);
+    name_taken(&create.name, insert.execute(transaction.connection))?;
+    transaction.changed(EventKind::Datastore, id, Some(id));
+    Ok(row)
+}
+
+/// Registers a server for a restore to make, in the place of what an earlier one left of the name.
+///
+/// # Errors
+/// As [`insert`].
+pub(crate) fn insert_for_restore(
+    transaction: &mut Transaction<'_>,
+    create: &DatastoreCreate,
+    storage_id: Uuid,
+) -> Result<DatastoreRow, StoreError> {
+    let project = create.project_id.map(|id| id.to_string());
+    let find =
+        |transaction: &mut Transaction<'_>| left_over::find(transaction.connection, &create.name, project.as_deref());
+    let Some(seen) = find(transaction)? else { return insert(transaction, create, storage_id) };
+    transaction.lock_datastore(&seen.id)?;
+    // Somebody else may have come first.
+    let Some(left) = find(transaction)? else { return insert(transaction, create, storage_id) };
+    let id = uuid("datastores.id", &left.id)?;
+    let row = DatastoreRow { created_at: left.created_at, ..fresh_row(transaction, id, create, storage_id)? };
+    diesel::update(datastores::table.find(&row.id)).set(&row).execute(transaction.connection)?;
+    transaction.changed(EventKind::Datastore, id, Some(id));
+    Ok(row)
+}
+
+/// A datastore of whose server nothing is known.
+fn fresh_row(
+    transaction: &mut Transaction<'_>,
+    id: Uuid,
+    create: &DatastoreCreate,
+    storage_id: Uuid,
+) -> Result<DatastoreRow, StoreError> {
     let now = transaction.now;
     storages::require(transaction.connection, storage_id)?;
     access::require_project(transaction.connection, create.project_id)?;
-    let id = new_id(now);
     let text = id.to_string();
-    let row = DatastoreRow {
+    Ok(DatastoreRow {
         name: create.name.clone(),
         engine: create.engine.as_str().to_owned(),
         engine_version: None,
@@ -72,11 +110,7 @@ pub(crate) fn insert(
         shared_directory: shared_directory_column(create.shared_directory.as_ref())?,
         shared_storage_id: shared_storage_column(transaction, create.shared_storage_id)?,
         id: text,
-    };
-    let insert = diesel::insert_into(datastores::table).values(&row);
-    name_taken(&create.name, insert.execute(transaction.connection))?;
-    transaction.changed(EventKind::Datastore, id, Some(id));
-    Ok(row)
+    })
 }
 
 fn shared_directory_column(directory: Option<&SharedDirectory>) -> Result<Option<String>, StoreError> {

@@ -12,7 +12,7 @@ pub mod segment;
 
 pub(crate) use archiver::{begin, end, resume};
 pub(crate) use branch::{branch_off, leave, replace};
-pub(crate) use in_backups::{NO_RANGES, column, covered_until, newest_line};
+pub(crate) use in_backups::{NO_RANGES, chain_start, column, covered_until, newest_line};
 pub use recovery::RecoveryFacts;
-pub(crate) use recovery::{replay, scanned};
+pub(crate) use recovery::{scanned, taken};
 pub(crate) use segment::{delete, expired, overviews};

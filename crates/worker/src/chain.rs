@@ -1,5 +1,6 @@
 //! Chains as the storage tells of them: each increment's manifest names its parent, down to a full backup. Any worker can
-//! continue or restore one, with nothing but the storage.
+//! continue or restore one, with nothing but the storage. Those of log backups may have thousands of links: to continue one, only
+//! its ends are looked at.
 
 use std::path::Path;
 
@@ -58,7 +59,7 @@ pub async fn read_chain(
     Ok(chain)
 }
 
-/// Reads the manifests of the backups that the catalog chose for a restore, in its order. // F-90
+/// Reads the manifests of the backups that the catalog chose, in its order. // F-90
 ///
 /// # Errors
 /// As [`read_chain`].
@@ -111,8 +112,9 @@ pub async fn usable_parent(
     work_directory: &Path,
 ) -> Result<Option<UsableParent>, JobFailure> {
     let Some(parent_id) = task.parent_id else { return Ok(None) };
-    let known = (parent_id, task.parent_sha256.clone());
-    match fetch_parent(context, vault, datastore.id, known, writer, work_directory).await {
+    let parent = BackupReference { id: parent_id, manifest_sha256: task.parent_sha256.clone() };
+    let ends = (task.chain_start.as_ref(), parent);
+    match fetch_parent(context, vault, datastore.id, ends, writer, work_directory).await {
         Ok(usable) => {
             let (kind, number) = (task.backup_type.as_one(), usable.parent.manifest.number);
             context.log.info(format!("Makes {kind} on backup {number}"));
@@ -131,15 +133,21 @@ pub fn log_fallback(context: &JobContext, asked: BackupType, reason: &str) {
     context.log.warning(format!("A full backup is made instead of {}: {reason}", asked.as_one()));
 }
 
+/// `start` is told of a chain whose other links are not looked at: what was lost between is found by the daily sweep, and what
+/// was changed there by a restore. // F-90
 async fn fetch_parent(
     context: &JobContext,
     vault: &Vault,
     datastore_id: Uuid,
-    (parent_id, known_sha256): (Uuid, Option<String>),
+    (start, parent): (Option<&BackupReference>, BackupReference),
     writer: &BackupWriter,
     work_directory: &Path,
 ) -> Result<UsableParent, VaultError> {
-    let chain = read_chain(vault, datastore_id, parent_id, known_sha256).await?;
+    let parent_id = parent.id;
+    let chain = match start {
+        Some(start) => read_listed(vault, datastore_id, &[start.clone(), parent]).await?,
+        None => read_chain(vault, datastore_id, parent.id, parent.manifest_sha256).await?,
+    };
     let mut folders = Vec::new();
     for link in &chain {
         // An increment on what can't be restored would be worth nothing. // F-33, F-70

@@ -191,11 +191,11 @@ async fn run_task(context: &JobContext, task: Task) -> Result<TaskResult, JobFai
         }
         Task::Verify { backup, storage } => verification::verify(context, &backup, &storage).await,
         Task::Delete { backup, storage } => deletion::delete(context, &backup, &storage).await,
-        Task::PlanRestore { target, backup, datastore, storage, replay } => {
-            restore::plan(context, &Source { target, backup, storage, replay }, &datastore).await
+        Task::PlanRestore { target, backup, datastore, storage, applied, replay } => {
+            restore::plan(context, &Source { target, backup, storage, applied, replay }, &datastore).await
         }
-        Task::Restore { restore, restore_configuration, backup, datastore, storage, replay } => {
-            let source = Source { target: restore.target.clone(), backup, storage, replay };
+        Task::Restore { restore, restore_configuration, backup, datastore, storage, applied, replay } => {
+            let source = Source { target: restore.target.clone(), backup, storage, applied, replay };
             restore::restore(context, &restore, restore_configuration, &source, &datastore).await
         }
         Task::Sweep { datastore, storage, backups, expired_logs } => {

@@ -18,7 +18,7 @@ mod stage;
 mod switch;
 
 use chrono::{Duration, Utc};
-use domain::assignment::{DatastoreAccess, ReplayTask, TaskResult};
+use domain::assignment::{BackupReference, DatastoreAccess, ReplayTask, TaskResult};
 use domain::restore::UNDO_HOURS;
 use domain::{Backup, ErrorCode, JobError, Restore, RestoreTarget, StorageAccess};
 use engines::{ConfigurationSource, Driver};
@@ -37,6 +37,8 @@ pub struct Source {
     pub target: RestoreTarget,
     pub backup: Backup,
     pub storage: StorageAccess,
+    /// The backups that are applied, where the catalog chose them; else the manifests tell of them.
+    pub applied: Vec<BackupReference>,
     /// The logs that are replayed on it.
     pub replay: Option<ReplayTask>,
 }

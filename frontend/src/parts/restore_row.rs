@@ -26,6 +26,9 @@ fn outcome(restore: &Restore) -> AnyView {
     view! {
         {if running { view! { <RunningJob id=restore.job_id /> }.into_any() } else { restore_state(restore.status) }}
         {error.map(|error| view! { <span class="cell-sub" title=error.detail>{error.code.title()}</span> })}
+        {restore.left_nothing().then(|| view! {
+            <span class="cell-sub">"Nothing was put into it. Restore into this name again, or delete the datastore."</span>
+        })}
         {approved}
     }
     .into_any()

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use client::ClientError;
+use client::{ClientError, PlanQuery};
 use domain::{
     Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, ErrorCode, Job, JobStatus, Method, Restore,
     RestoreCreate, RestoreStatus,
@@ -61,7 +61,11 @@ async fn back_up(plane: &Plane, datastore: Uuid, backup_type: BackupType) -> Bac
 }
 
 async fn restore(plane: &Plane, backup: &Backup, name: &str, stop: &str) -> Restore {
-    let request = RestoreCreate { pitr_stop_time: Some(stop.to_owned()), ..Plane::restore_request(name) };
+    restore_to(plane, backup, name, Some(stop)).await
+}
+
+async fn restore_to(plane: &Plane, backup: &Backup, name: &str, stop: Option<&str>) -> Restore {
+    let request = RestoreCreate { pitr_stop_time: stop.map(str::to_owned), ..Plane::restore_request(name) };
     let restore = plane.client.backup_restore(backup.id, &request).await.expect("the restore starts");
     let restore = plane.restore_end(restore.id).await;
     assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{}", plane.log_of(restore.job_id).await);
@@ -142,6 +146,64 @@ async fn full_differential_and_log_backups_are_restored_to_a_moment_and_that_is_
     assert_eq!((next.backup_type, next.parent_id), (BackupType::Full, None), "the old log does not go on");
     restore(&plane, &first, "shop", "latest").await;
     assert!(server.entries().is_empty(), "the log before the restore has not changed");
+
+    // Without a stop it is what the log backup holds, by the same way as to a stop.
+    restore_to(&plane, &log, "shop", None).await;
+    assert_eq!(server.entries(), ["one", "two"]);
+    let plan = plane.client.backup_restore_plan(newest.id, &PlanQuery::default()).await.expect("a plan");
+    assert!(plan.obstacles.is_empty(), "{plan:?}");
+    assert_eq!(plan.chain, [first.number, differential.number, newest.number]);
+    restore_to(&plane, &newest, "shop", None).await;
+    assert!(server.entries().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f33_a_log_backup_looks_at_both_ends_of_its_chain_and_at_nothing_between() {
+    let server = Server::start();
+    let (plane, _worker) = Plane::with_worker();
+    let datastore = register(&plane, &server, "shop").await;
+    let elsewhere = plane.directory.path().join("elsewhere");
+    let lose = |backup: &Backup| std::fs::rename(plane.folder(backup), &elsewhere).expect("it is moved away");
+    let bring_back = |backup: &Backup| std::fs::rename(&elsewhere, plane.folder(backup)).expect("it is moved back");
+    back_up(&plane, datastore.id, BackupType::Full).await;
+    let mut logs = Vec::new();
+    for note in ["one", "two", "three"] {
+        server.insert(note);
+        logs.push(back_up(&plane, datastore.id, BackupType::Log).await);
+    }
+
+    // Those between are not read, however many they are; a restore that needs one says so before it touches anything.
+    lose(&logs[1]);
+    server.insert("four");
+    let next = back_up(&plane, datastore.id, BackupType::Log).await;
+    assert_eq!((next.backup_type, next.parent_id), (BackupType::Log, Some(logs[2].id)));
+    let plan = plane.client.backup_restore_plan(next.id, &PlanQuery::default()).await.expect("a plan");
+    let codes: Vec<_> = plan.obstacles.iter().map(|obstacle| obstacle.code).collect();
+    assert_eq!(codes, [ErrorCode::ManifestMissing], "{plan:?}");
+    bring_back(&logs[1]);
+    restore_to(&plane, &next, "shop", None).await;
+    assert_eq!(server.entries(), ["one", "two", "three", "four"]);
+
+    for lost in ["the first", "the last", "the last's manifest is another"] {
+        let full = back_up(&plane, datastore.id, BackupType::Full).await;
+        server.insert(lost);
+        let before = back_up(&plane, datastore.id, BackupType::Log).await;
+        server.insert(lost);
+        let last = back_up(&plane, datastore.id, BackupType::Log).await;
+        assert_eq!((before.parent_id, last.parent_id), (Some(full.id), Some(before.id)));
+        let manifest = plane.folder(&last).join("manifest.json");
+        match lost {
+            "the first" => lose(&full),
+            "the last" => lose(&last),
+            // F-90
+            _ => {
+                std::fs::write(&manifest, std::fs::read_to_string(&manifest).expect("a text") + "\n").expect("written")
+            }
+        }
+        let next = back_up(&plane, datastore.id, BackupType::Log).await;
+        assert_eq!((next.backup_type, next.parent_id), (BackupType::Full, None), "{lost}");
+        let _ = std::fs::remove_dir_all(&elsewhere);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

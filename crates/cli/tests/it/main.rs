@@ -3,12 +3,14 @@
 
 mod access;
 mod architecture;
+mod archived;
 mod audit;
 mod bad_input;
 mod by_hand;
 mod catalog;
 mod chains;
 mod command_line;
+mod copies;
 mod core_dumps;
 mod damage;
 mod disk_full;

@@ -6,173 +6,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{TimeDelta, Utc};
 use client::PlanQuery;
 use domain::log_archive::{LogArchivingStatus, LogEntryKind, LogScanCreate};
-use domain::recovery::RecoveryWindow;
-use domain::{
-    Backup, Datastore, DatastoreStatus, ErrorCode, JobStatus, NewDatastore, Restore, RestoreCreate, RestoreStatus,
-    RestoreTargetDraft, StopPosition,
-};
-use testkit::{MariaDb, Mysql, Postgres};
-use uuid::Uuid;
+use domain::{ErrorCode, JobStatus, RestoreCreate, RestoreStatus, StopPosition};
 
+use crate::archived::{
+    Logged, PATIENCE, archive, archived, archived_until, empty, eventually, order, quiet_instant, restored, window,
+};
 use crate::catalog::{lose, rebuild, reconnect};
 use crate::damage::leftovers;
 use crate::plane::{Plane, files_below};
 use crate::servers::{self, TestServer};
-
-/// How long anything that archiving does may take here.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A server with a log.
-trait Logged: TestServer {
-    fn run(&self, statement: &str) -> String;
-    /// Ends the log's present file.
-    fn rotate(&self);
-    /// Kills it, as a machine that fails does.
-    fn kill_hard(&self);
-    /// Receivers that the server keeps log for.
-    fn kept_receivers(&self) -> usize;
-}
-
-impl Logged for Postgres {
-    fn run(&self, statement: &str) -> String {
-        self.sql(statement).expect("the server obeys")
-    }
-    fn rotate(&self) {
-        self.sql("select pg_switch_wal()").expect("the log is switched");
-    }
-    fn kill_hard(&self) {
-        self.crash().expect("it is killed");
-    }
-    fn kept_receivers(&self) -> usize {
-        self.sql("select count(*) from pg_replication_slots").expect("an answer").trim().parse().expect("a number")
-    }
-}
-
-impl Logged for MariaDb {
-    fn run(&self, statement: &str) -> String {
-        self.sql(&format!("use it; {statement}")).expect("the server obeys")
-    }
-    fn rotate(&self) {
-        self.sql("flush binary logs").expect("the log is switched");
-    }
-    fn kill_hard(&self) {
-        self.crash().expect("it is killed");
-    }
-    fn kept_receivers(&self) -> usize {
-        0
-    }
-}
-
-impl Logged for Mysql {
-    fn run(&self, statement: &str) -> String {
-        self.sql(&format!("use it; {statement}")).expect("the server obeys")
-    }
-    fn rotate(&self) {
-        self.sql("flush binary logs").expect("the log is switched");
-    }
-    fn kill_hard(&self) {
-        self.crash().expect("it is killed");
-    }
-    fn kept_receivers(&self) -> usize {
-        0
-    }
-}
-
-async fn window(plane: &Plane, datastore: Uuid) -> RecoveryWindow {
-    plane.client.recovery_window(datastore).await.expect("a window")
-}
-
-/// Waits until the window is as wanted.
-async fn eventually(
-    plane: &Plane,
-    datastore: Uuid,
-    what: &str,
-    is_so: impl Fn(&RecoveryWindow) -> bool,
-) -> RecoveryWindow {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let window = window(plane, datastore).await;
-        if is_so(&window) {
-            return window;
-        }
-        assert!(Instant::now() < deadline, "{what} never came: {window:#?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-/// Switches log archiving on or off.
-async fn archive(plane: &Plane, datastore: Uuid, on: bool) {
-    let mut settings = plane.client.backup_settings_get(datastore).await.expect("settings");
-    settings.log_archiving = on;
-    plane.client.backup_settings_put(datastore, &settings).await.expect("they are saved");
-}
-
-/// A datastore whose logs are archived, with one backup.
-async fn archived(plane: &Plane, server: &dyn Logged) -> (Datastore, Backup) {
-    server.write(1, 500);
-    let datastore = plane.register(server).await;
-    assert!(datastore.capabilities.point_in_time_recovery, "{:?}", datastore.findings);
-    archive(plane, datastore.id, true).await;
-    eventually(plane, datastore.id, "archiving", |window| {
-        window.log_archiving.status == LogArchivingStatus::Archiving && window.log_archiving.complete_until.is_some()
-    })
-    .await;
-    // Switching it on has a backup made by itself; one of those two is the first.
-    let backup = loop {
-        match plane.client.backup_create(datastore.id, &domain::BackupCreate::default()).await {
-            Ok(backup) => break backup,
-            Err(error) if error.code() == Some(ErrorCode::DatastoreBusy) => {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    };
-    let backup = plane.backup_end(backup.id).await;
-    assert_eq!(backup.status, JobStatus::Completed, "{}", plane.log_of(backup.job_id).await);
-    (datastore, backup)
-}
-
-async fn archived_until(plane: &Plane, datastore: Uuid, at: DateTime<Utc>) -> RecoveryWindow {
-    eventually(plane, datastore, "the log up to now", |window| {
-        window.log_archiving.complete_until.is_some_and(|until| until >= at)
-    })
-    .await
-}
-
-fn order(server: &dyn Logged, time: Option<&str>, position: Option<&StopPosition>) -> RestoreCreate {
-    RestoreCreate {
-        pitr_stop_time: time.map(str::to_owned),
-        pitr_stop_position: position.map(|position| serde_json::to_value(position).expect("JSON")),
-        ..Plane::restore_request(&server.name())
-    }
-}
-
-async fn restored(plane: &Plane, backup: Uuid, order: &RestoreCreate) -> Restore {
-    let deadline = Instant::now() + PATIENCE;
-    let restore = loop {
-        match plane.client.backup_restore(backup, order).await {
-            Ok(restore) => break restore,
-            Err(error) if error.code() == Some(ErrorCode::DatastoreBusy) && Instant::now() < deadline => {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            Err(error) => panic!("{error}"),
-        }
-    };
-    let restore = plane.restore_end(restore.id).await;
-    assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{}", plane.log_of(restore.job_id).await);
-    restore
-}
-
-/// Whole seconds apart from what happened before and after, so that every engine can tell.
-async fn quiet_instant() -> DateTime<Utc> {
-    tokio::time::sleep(Duration::from_millis(2100)).await;
-    let at = DateTime::from_timestamp(Utc::now().timestamp(), 0).expect("a time");
-    tokio::time::sleep(Duration::from_millis(1100)).await;
-    at
-}
 
 async fn a_mistake_is_found_and_taken_back(server: &dyn Logged) {
     let (plane, _worker) = Plane::with_worker_for(server);
@@ -399,80 +244,6 @@ async fn f61_stops_that_cannot_be_reached_are_refused_with_those_that_can() {
     let restore = plane.restore_end(restore.id).await;
     assert_eq!(restore.error.map(|error| error.code), Some(ErrorCode::PitrPositionNotCovered));
     assert!(server.takes_writes());
-}
-
-/// A copy beside the server, as of the latest commit: the server goes on, the copy is a datastore of its own.
-async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn TestServer) {
-    let (plane, _worker) = Plane::with_worker_for(server);
-    let (datastore, backup) = archived(&plane, server).await;
-    server.write(1000, 100);
-    let then = server.fingerprint();
-    archived_until(&plane, datastore.id, Utc::now()).await;
-    let into = |name: &str, directory: &Path, port, service| RestoreCreate {
-        target: RestoreTargetDraft::NewDatastore(Box::new(NewDatastore {
-            name: name.to_owned(),
-            data_directory: Some(directory.to_string_lossy().into_owned()),
-            shared_directory: None,
-            shared_storage_id: None,
-            service,
-            host: None,
-            port: Some(port),
-            username: None,
-            password: None,
-            worker: None,
-        })),
-        confirm: None,
-        ..order(server, Some("latest"), None)
-    };
-    let beside = |name| into(name, &other.data_directory(), other.port(), Some(other.service()));
-    let copy = restored(&plane, backup.id, &beside("copy")).await;
-    assert_eq!(other.fingerprint(), then);
-    assert!(other.takes_writes() && server.takes_writes());
-    server.write(2000, 1);
-    assert_ne!(server.fingerprint(), other.fingerprint());
-    let copied = plane.client.datastore_get(copy.datastore_id).await.expect("the copy");
-    assert!(copied.name == "copy" && copied.id != datastore.id && copied.has_password, "{copied:?}");
-    let deadline = Instant::now() + PATIENCE;
-    while !plane.client.datastore_get(copied.id).await.expect("the copy").capabilities.restore_in_place {
-        assert!(Instant::now() < deadline, "nobody looked at it");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    plane.back_up(copied.id).await;
-
-    // A directory that is not empty stays as it is; one without a service is filled and nothing is started.
-    let refused = plane.client.backup_restore(backup.id, &beside("another")).await.expect("it begins");
-    let refused = plane.restore_end(refused.id).await;
-    assert_eq!(refused.error.map(|error| error.code), Some(ErrorCode::DataDirectoryMismatch));
-    assert!(other.takes_writes());
-    let place = tempfile::Builder::new().prefix("files-").tempdir_in(server.data_directory().parent().expect("one"));
-    let place = place.expect("a directory");
-    let directory = place.path().join("data");
-    fs::create_dir(&directory).expect("made");
-    let owner = fs::metadata(server.data_directory()).expect("a directory");
-    std::os::unix::fs::chown(&directory, Some(owner.uid()), Some(owner.gid())).expect("given");
-    let files = RestoreCreate { pitr_stop_time: None, ..into("files", &directory, 1, None) };
-    let files = restored(&plane, backup.id, &files).await;
-    assert!(fs::read_dir(&directory).expect("a directory").count() > 5);
-    let filled = plane.client.datastore_get(files.datastore_id).await.expect("it is there");
-    assert_eq!(filled.status, DatastoreStatus::Unknown);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_of_mariadb_leaves_it_alone() {
-    let other = servers::mariadb();
-    other.stop().expect("it stops");
-    empty(&other.data_directory);
-    a_copy_leaves_the_server_alone(&servers::mariadb(), &other).await;
-}
-
-fn empty(directory: &Path) {
-    for entry in fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        match path.is_dir() {
-            true => fs::remove_dir_all(&path).expect("removed"),
-            false => fs::remove_file(&path).expect("removed"),
-        }
-    }
 }
 
 /// The machine with the control database is lost, and the server's data with it.

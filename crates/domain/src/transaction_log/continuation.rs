@@ -6,7 +6,7 @@ use super::run::{Base, Run};
 use super::windows::logs_of;
 use crate::BackupType;
 
-/// How many log backups may follow one full backup. Each makes a restore a little longer, and reading the chain, too.
+/// How many log backups may follow one full backup. Each makes a restore a little longer.
 pub const MAXIMUM_LOGS: usize = 5_000;
 
 /// Why a full backup has to be made instead, as the end of a sentence; null when one of the type can be built. `backups` are

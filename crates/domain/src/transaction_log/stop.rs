@@ -1,17 +1,18 @@
-//! Whether a stop can be reached from a backup, and which backups that takes.
+//! Which backups a restore takes, to a stop or to exactly what a backup holds, and whether a stop can be reached.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use uuid::Uuid;
 
 use super::LogBackup;
+use super::place::Position;
 use super::run::{Base, Run, find};
 use super::windows::logs_of;
 use crate::log_archive::RecoveryStop;
 use crate::recovery::StopRefusal;
 use crate::{BackupType, ErrorCode};
 
-/// The backups that a restore of `id` to `stop` takes, in the order in which they are applied: the full one, the newest
-/// differential that ended before the stop, and logs up to the first that covers it. // F-60, F-61
+/// The backups that a restore of `id` to `stop` takes, in the order in which they are applied: logs go up to the first that covers
+/// it. // F-60, F-61
 ///
 /// # Errors
 /// As of [`crate::recovery::logs_for`], with the nearest instants that can be reached.
@@ -58,15 +59,25 @@ pub(super) fn backups_for<'a>(
         let detail = format!("No log backup goes on from backup {number}.{} {reachable}.", reach.why());
         return refused(ErrorCode::PitrTimeNotCovered, detail);
     }
-    let holding = reach.runs.iter().filter(|run| run.base.from() <= at && at <= run.until());
-    match holding.max_by_key(|run| run.base.from()) {
-        Some(run) => Ok(run.backups_until(at)),
-        None => {
-            let detail =
-                format!("No log backup reaches from backup {number} to {}.{} {reachable}.", text(at), reach.why());
-            refused(ErrorCode::PitrTimeNotCovered, detail)
+    reach.shortest_way(|run| if run.base.from() <= at { run.logs_until(at) } else { None }).ok_or_else(|| StopRefusal {
+        code: ErrorCode::PitrTimeNotCovered,
+        detail: format!("No log backup reaches from backup {number} to {}.{} {reachable}.", text(at), reach.why()),
+    })
+}
+
+/// The backups that a restore to exactly what `id` holds takes, in the order in which they are applied; null when those that it
+/// is built on are not all there, or not whole.
+pub(super) fn backups_of(id: Uuid, backups: &[LogBackup]) -> Option<Vec<&LogBackup>> {
+    let reach = Reach::of(id, backups)?;
+    let end = Position::after(reach.chosen);
+    reach.shortest_way(|run| {
+        if run.base.last().id == id {
+            return Some(0);
         }
-    }
+        let with_it = run.logs.iter().position(|log| log.backup.id == id)? + 1;
+        // A base that lies behind the backup's end in any database holds more than the backup.
+        run.start.is_reached_by(&end).then_some(with_it)
+    })
 }
 
 /// What can be reached from a backup.
@@ -105,6 +116,15 @@ impl<'a> Reach<'a> {
         Some(self.parent.and_then(until).unwrap_or_else(|| own.base.from()))
     }
 
+    /// The full backup, the newest differential that helps, and of the logs on it those with anything in them, as many as `logs`
+    /// says of a run; that says null of one that does not lead there.
+    fn shortest_way(&self, logs: impl Fn(&Run<'a>) -> Option<usize>) -> Option<Vec<&'a LogBackup>> {
+        let leading = self.runs.iter().filter_map(|run| Some((run, logs(run)?)));
+        let (run, count) = leading.max_by_key(|(run, _)| run.base.from())?;
+        let logs = run.logs.iter().take(count).filter(|log| log.is_needed).map(|log| log.backup);
+        Some(std::iter::once(run.base.full).chain(run.base.differential).chain(logs).collect())
+    }
+
     /// The stretches of time that can be reached from an instant on, in words.
     fn spans(&self, from: DateTime<Utc>) -> Vec<String> {
         let mut spans: Vec<(DateTime<Utc>, DateTime<Utc>)> = self
@@ -140,15 +160,13 @@ fn full_of<'a>(log: &LogBackup, backups: &'a [LogBackup]) -> Option<&'a LogBacku
     Some(above)
 }
 
-impl<'a> Run<'a> {
-    fn backups_until(&self, at: DateTime<Utc>) -> Vec<&'a LogBackup> {
-        let mut needed = vec![self.base.full];
-        needed.extend(self.base.differential);
-        if at > self.base.from() {
-            let last = self.logs.iter().position(|log| log.until >= at).map_or(self.logs.len(), |last| last + 1);
-            needed.extend(self.logs.iter().take(last).filter(|log| log.is_needed).map(|log| log.backup));
+impl Run<'_> {
+    /// How many of its logs it takes to get to a moment after its base; null when all of them don't.
+    fn logs_until(&self, at: DateTime<Utc>) -> Option<usize> {
+        if at <= self.base.from() {
+            return Some(0);
         }
-        needed
+        self.logs.iter().position(|log| log.until >= at).map(|last| last + 1)
     }
 }
 

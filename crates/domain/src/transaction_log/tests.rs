@@ -19,6 +19,12 @@ fn taken(server: &Server, backup: i64, stop: RecoveryStop) -> Result<Vec<i64>, (
         .map_err(|refusal| (refusal.code, refusal.detail))
 }
 
+/// The numbers of the backups that a restore without a stop takes.
+fn taken_for(server: &Server, backup: i64) -> Option<Vec<i64>> {
+    let taken = backups_of(Uuid::from_u128(backup as u128), &server.backups)?;
+    Some(taken.into_iter().map(|backup| backup.number).collect())
+}
+
 fn to(minute: i64) -> RecoveryStop {
     RecoveryStop::Time { at: at(minute) }
 }
@@ -59,6 +65,34 @@ fn a_restore_takes_the_full_the_newest_differential_before_the_stop_and_the_logs
     assert_eq!(taken(&server, 6, to(7)), Ok(vec![1, 4, 5, 6, 7]), "from a log backup onwards, or within it");
     server.backups.reverse();
     assert_eq!(taken(&server, 4, RecoveryStop::Latest), Ok(vec![1, 4, 5, 6, 7, 8]), "whatever order they come in");
+}
+
+#[test]
+fn a_restore_of_a_log_backup_without_a_stop_passes_over_the_logs_that_a_differential_makes_unnecessary() {
+    let mut server = Server::new(&["shop", "wiki"]);
+    // Minutes 1 to 8.
+    for backup_type in [BackupType::Full, BackupType::Log, BackupType::Log, BackupType::Differential] {
+        server.back_up(backup_type);
+    }
+    for backup_type in [BackupType::Log, BackupType::Log, BackupType::Differential, BackupType::Log] {
+        server.back_up(backup_type);
+    }
+    for (backup, numbers) in [
+        (1, vec![1]),
+        (3, vec![1, 2, 3]),
+        (4, vec![1, 4]),
+        (5, vec![1, 4, 5]),
+        (6, vec![1, 4, 5, 6]),
+        (7, vec![1, 7]),
+        (8, vec![1, 7, 8]),
+    ] {
+        assert_eq!(taken_for(&server, backup), Some(numbers.clone()), "{backup}");
+        server.check_restore(&numbers, backup);
+    }
+    server.backups.retain(|backup| backup.number != 7);
+    assert_eq!(taken_for(&server, 8), Some(vec![1, 4, 5, 6, 8]), "one that is gone helps nobody");
+    server.backups.retain(|backup| backup.number != 5);
+    assert_eq!(taken_for(&server, 8), None, "its own line is not whole");
 }
 
 #[test]
@@ -226,6 +260,9 @@ proptest! {
             prop_assert!(gap.from < gap.to && !gap.reason.is_empty());
         }
         for backup in &server.backups {
+            if let Some(chain) = taken_for(&server, backup.number) {
+                server.check_restore(&chain, (backup.ended_at - at(0)).num_minutes());
+            }
             if let Ok(chain) = taken(&server, backup.number, RecoveryStop::Latest) {
                 server.check_order(&chain);
             }

@@ -10,6 +10,7 @@ mod greeting;
 mod handshake;
 
 use std::io::{Error, ErrorKind};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
@@ -51,20 +52,30 @@ const FIRST_MESSAGE: [u8; 39] = [
 /// # Errors
 /// When what answers is no SQL Server ([`ErrorKind::InvalidData`]), or encrypts nothing and is not this machine
 /// ([`ErrorKind::Unsupported`]).
-pub(super) async fn secure(mut stream: TcpStream) -> std::io::Result<Box<dyn Duplex>> {
-    let is_here = stream.peer_addr()?.ip().is_loopback();
+pub(super) async fn secure(stream: TcpStream) -> std::io::Result<Box<dyn Duplex>> {
+    let peer = stream.peer_addr()?.ip();
+    secure_to(stream, peer).await
+}
+
+/// [`secure`] for a connection whose other end is at `peer`.
+async fn secure_to(mut stream: TcpStream, peer: IpAddr) -> std::io::Result<Box<dyn Duplex>> {
     stream.write_all(&packet(&FIRST_MESSAGE)?).await?;
     let answer = read_answer(&mut stream).await?;
-    match encryption_of(&answer) {
-        Some(ON | REQUIRED) => {
-            let config = config()?;
-            // No name is compared with the certificate's, and none is sent.
-            let name = ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into());
-            let mut secured = TlsConnector::from(Arc::new(config)).connect(name, Handshaking::new(stream)).await?;
-            secured.get_mut().0.finish();
-            Ok(Box::new(Greeted::new(secured, packet(&answer)?)))
-        }
-        Some(NOT_SUPPORTED) if is_here => Ok(Box::new(Greeted::new(stream, packet(&answer)?))),
+    if !is_encrypted(&answer, peer)? {
+        return Ok(Box::new(Greeted::new(stream, packet(&answer)?)));
+    }
+    // No name is compared with the certificate's, and none is sent.
+    let name = ServerName::IpAddress(std::net::Ipv4Addr::LOCALHOST.into());
+    let mut secured = TlsConnector::from(Arc::new(config()?)).connect(name, Handshaking::new(stream)).await?;
+    secured.get_mut().0.finish();
+    Ok(Box::new(Greeted::new(secured, packet(&answer)?)))
+}
+
+/// Whether the connection goes on encrypted after an answer: else only to this machine.
+fn is_encrypted(answer: &[u8], peer: IpAddr) -> std::io::Result<bool> {
+    match encryption_of(answer) {
+        Some(ON | REQUIRED) => Ok(true),
+        Some(NOT_SUPPORTED) if peer.to_canonical().is_loopback() => Ok(false),
         Some(_) => Err(Error::new(ErrorKind::Unsupported, "the server does not encrypt connections")),
         None => Err(not_sql_server()),
     }
@@ -126,7 +137,48 @@ fn encryption_of(answer: &[u8]) -> Option<u8> {
 
 #[cfg(test)]
 mod tests {
+    use testkit::Mssql;
+
     use super::*;
+
+    const HERE: [&str; 3] = ["127.0.0.1", "::1", "::ffff:127.0.0.1"];
+    const ELSEWHERE: [&str; 3] = ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"];
+
+    /// What comes of a connection to the double that is taken for one to another address.
+    async fn secured_to(double: &Mssql, peer: &str) -> std::io::Result<Box<dyn Duplex>> {
+        let stream = TcpStream::connect(("127.0.0.1", double.port)).await.expect("the double listens");
+        secure_to(stream, peer.parse().expect("an address")).await
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_encrypt_is_refused_unless_it_is_on_this_machine() {
+        let open = Mssql::builder().start().expect("the double starts");
+        for peer in HERE {
+            assert!(secured_to(&open, peer).await.is_ok(), "{peer}");
+        }
+        for peer in ELSEWHERE {
+            let refused = secured_to(&open, peer).await.err().map(|error| error.kind());
+            assert_eq!(refused, Some(ErrorKind::Unsupported), "{peer}");
+        }
+        let encrypting = Mssql::builder().encrypting().start().expect("the double starts");
+        for peer in HERE.iter().chain(&ELSEWHERE) {
+            assert!(secured_to(&encrypting, peer).await.is_ok(), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_could_encrypt_and_does_not_is_refused_everywhere() {
+        let answer = |encryption| [ENCRYPTION, 0, 6, 0, 1, END, encryption];
+        for peer in HERE.iter().chain(&ELSEWHERE) {
+            let peer = peer.parse().expect("an address");
+            let off = is_encrypted(&answer(0), peer).map_err(|error| error.kind());
+            assert_eq!(off, Err(ErrorKind::Unsupported), "{peer}");
+            assert!(
+                is_encrypted(&answer(ON), peer).is_ok_and(|is| is)
+                    && is_encrypted(&answer(REQUIRED), peer).is_ok_and(|is| is)
+            );
+        }
+    }
 
     #[test]
     fn the_first_message_asks_for_encryption_in_its_own_words() {

@@ -1,12 +1,14 @@
-//! Receiving the write-ahead log by `pg_receivewal` with a slot: its files in the spool, and when what was committed in them.
+//! Receiving the write-ahead log by `pg_receivewal` with a slot: its files in the spool. When what was committed in them is found
+//! beside (`commits`).
 //!
 //! The tool fills the open segment with zeros ahead. What is not zero has arrived; zeros behind that have arrived when this very
 //! receiver has confirmed them to the server. What the slot had before says nothing: it is where an earlier receiver was, or
 //! where a new slot begins, and zeros archived on its word would stand in place of log that comes later.
 
+mod commits;
+
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,9 +19,9 @@ use domain::{ErrorCode, LogLevel, LogSegment};
 use process::{Child, Command, ProcessError};
 use tokio_util::sync::CancellationToken;
 
+use self::commits::Commits;
 use super::connection::Connection;
 use super::lsn::{self, SegmentName};
-use super::records::{self, Span};
 use super::slot::{self, LogState, TOOL};
 use super::{binaries, server};
 use crate::problem::Problem;
@@ -31,8 +33,6 @@ const PARTIAL: &str = ".partial";
 const RECEIVED: &str = "wal";
 /// How long a look waits for what the server has just written.
 const CATCH_UP: Duration = Duration::from_millis(250);
-/// How far back a search for commits begins again when it found none: a commit's record may have been cut by the end.
-const OVERLAP: u64 = 4 << 20;
 /// How many zeros may end a record that has arrived.
 const SLACK: u64 = 64;
 
@@ -41,11 +41,6 @@ pub(super) struct Receiver {
     child: Child,
     datastore: DatastoreAccess,
     directory: PathBuf,
-    /// Holds links to the segments under their own names, for `pg_waldump`, and for whoever reads the open one while the tool
-    /// gives it another name.
-    view: PathBuf,
-    /// Programs of exactly the server's version.
-    programs: PathBuf,
     system_identifier: String,
     slot: String,
     archived: Vec<LogSegment>,
@@ -59,8 +54,7 @@ pub(super) struct Receiver {
     has_caught_up: bool,
     files: BTreeMap<SegmentName, Seen>,
     forgotten: Vec<SegmentName>,
-    /// Where the search for commits goes on.
-    searched: u64,
+    commits: Commits,
     cancel: CancellationToken,
 }
 
@@ -117,8 +111,6 @@ impl Receiver {
             child,
             datastore,
             directory,
-            view,
-            programs,
             system_identifier: server.system_identifier,
             slot: name,
             archived,
@@ -128,7 +120,7 @@ impl Receiver {
             has_caught_up: false,
             files: BTreeMap::new(),
             forgotten: Vec::new(),
-            searched: 0,
+            commits: Commits::new(view, programs),
             cancel,
         })
     }
@@ -198,80 +190,6 @@ impl Receiver {
         self.directory.join(format!("{segment}{}", if is_open { PARTIAL } else { "" }))
     }
 
-    /// Finds the commits in what has arrived since the last time: those are in segments that have changed, also where their
-    /// records began in the one before.
-    async fn find_commits(&mut self, size: u64, changed: &[SegmentName]) -> Result<(), EngineError> {
-        let Some((&newest, seen)) = self.files.iter().next_back() else { return Ok(()) };
-        let arrived = newest.start(size) + seen.bytes;
-        let mut of_timeline = self.files.keys().filter(|segment| segment.timeline == newest.timeline);
-        let oldest = of_timeline.next().map_or(0, |segment| segment.start(size));
-        let start = self.behind_padding(newest.timeline, self.searched.max(oldest), size)?;
-        if arrived <= start {
-            return Ok(());
-        }
-        let mut found = Vec::new();
-        let span = Span {
-            programs: &self.programs,
-            directory: &self.view,
-            timeline: newest.timeline,
-            start,
-            manager: Some("Transaction"),
-        };
-        records::read(&span, &self.cancel, |record| {
-            let end = record.end(size);
-            // The file may hold more than was confirmed; that comes with the next look.
-            if end > arrived {
-                return false;
-            }
-            found.extend(record.committed_at().map(|at| (record.position, end, at)));
-            true
-        })
-        .await?;
-        self.searched = start.max(arrived.saturating_sub(OVERLAP));
-        for (position, end, at) in found {
-            self.searched = self.searched.max(end);
-            let mut of_timeline = changed.iter().filter(|segment| segment.timeline == newest.timeline);
-            let holder =
-                of_timeline.clone().find(|segment| position < segment.start(size) + size).or(of_timeline.next_back());
-            if let Some(seen) = holder.and_then(|segment| self.files.get_mut(segment)) {
-                seen.first_commit_at.get_or_insert(at);
-                seen.last_commit_at = seen.last_commit_at.max(Some(at));
-            }
-        }
-        Ok(())
-    }
-
-    /// Where a search from `start` begins: a segment that the server ended early (`pg_switch_wal`, `archive_timeout`, a backup) is
-    /// zeros from its last record on, which `pg_waldump` takes for the end of all log.
-    fn behind_padding(&self, timeline: u32, start: u64, size: u64) -> Result<u64, EngineError> {
-        let holds_start = |segment: SegmentName| (segment.start(size)..segment.start(size) + size).contains(&start);
-        let closed = self.files.iter().filter(|(segment, seen)| segment.timeline == timeline && seen.closed);
-        let Some((&segment, _)) = { closed }.find(|(segment, _)| holds_start(**segment)) else { return Ok(start) };
-        let path = self.view.join(segment.to_string());
-        let goes_on = has_content(&path, start - segment.start(size));
-        let goes_on = goes_on.map_err(EngineError::file("reading the received log", &path))?;
-        Ok(if goes_on { start } else { segment.start(size) + size })
-    }
-
-    /// Links the segments of the newest timeline under their own names.
-    fn show(&self) -> Result<(), EngineError> {
-        let failed = || EngineError::file("showing the received log", &self.view);
-        for entry in fs::read_dir(&self.view).map_err(failed())? {
-            fs::remove_file(entry.map_err(failed())?.path()).map_err(failed())?;
-        }
-        let newest = self.newest_timeline();
-        for (segment, seen) in self.files.iter().filter(|(segment, _)| segment.timeline == newest) {
-            let link = |is_open| fs::hard_link(self.path_of(*segment, is_open), self.view.join(segment.to_string()));
-            match link(!seen.closed) {
-                // It was closed just now.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => link(false),
-                linked => linked,
-            }
-            .map_err(failed())?;
-        }
-        Ok(())
-    }
-
     /// The timeline that grows; the open segment of one that a promotion has ended stays as it is.
     fn newest_timeline(&self) -> u32 {
         self.files.keys().next_back().map_or(0, |segment| segment.timeline)
@@ -324,8 +242,16 @@ impl LogReceiver for Receiver {
         let size = state.segment_bytes;
         let changed = self.take_in(&state)?;
         if !changed.is_empty() {
-            self.show()?;
-            self.find_commits(size, &changed).await?;
+            let newest = self.newest_timeline();
+            let shown = self.files.iter().filter(|(segment, _)| segment.timeline == newest);
+            let shown = shown.map(|(segment, seen)| (*segment, !seen.closed));
+            self.commits.show(shown, |segment, is_open| self.path_of(segment, is_open))?;
+            for (segment, at) in self.commits.find(&self.files, size, &changed, &self.cancel).await? {
+                if let Some(seen) = self.files.get_mut(&segment) {
+                    seen.first_commit_at.get_or_insert(at);
+                    seen.last_commit_at = seen.last_commit_at.max(Some(at));
+                }
+            }
         }
         let newest = self.newest_timeline();
         let mut files = Vec::new();
@@ -340,7 +266,7 @@ impl LogReceiver for Receiver {
                 path: if seen.closed || segment.timeline != newest {
                     self.path_of(segment, !seen.closed)
                 } else {
-                    self.view.join(segment.to_string())
+                    self.commits.path_of(segment)
                 },
                 start,
                 bytes: seen.bytes,
@@ -400,23 +326,6 @@ fn arrived(here: u64, confirmed: Option<u64>) -> u64 {
 fn length_without_zeros(path: &Path) -> std::io::Result<u64> {
     let bytes = fs::read(path)?;
     Ok(bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1))
-}
-
-/// Whether anything but zeros follows in a file from a position on.
-fn has_content(path: &Path, from: u64) -> std::io::Result<bool> {
-    let mut file = fs::File::open(path)?;
-    file.seek(SeekFrom::Start(from))?;
-    let mut chunk = [0; 64 << 10];
-    loop {
-        let read = file.read(&mut chunk)?;
-        let part = chunk.get(..read).unwrap_or_default();
-        if part.iter().any(|byte| *byte != 0) {
-            return Ok(true);
-        }
-        if part.is_empty() {
-            return Ok(false);
-        }
-    }
 }
 
 #[cfg(test)]

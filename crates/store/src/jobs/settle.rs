@@ -375,10 +375,7 @@ fn settle_undo(transaction: &mut Transaction<'_>, job: &JobRow, status: JobStatu
 /// unless it says otherwise; one that went silent may have left it stopped, and nobody knows until the next look.
 const fn status_after_switch(status: JobStatus, ending: Ending<'_>) -> DatastoreStatus {
     let doubtful = match ending.error() {
-        Some(error) => matches!(
-            error.code,
-            ErrorCode::WorkerLost | ErrorCode::ServiceControlFailed | ErrorCode::RestoreInterrupted
-        ),
+        Some(error) => domain::restore::leaves_doubt(error.code),
         None => false,
     };
     match (status, doubtful) {

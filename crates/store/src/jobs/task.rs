@@ -1,7 +1,7 @@
 //! What a worker is told: a job with all that is needed to do it, secrets opened.
 
 use diesel::prelude::*;
-use domain::assignment::{BackupTask, DatastoreAccess, ReplayTask, Task};
+use domain::assignment::{BackupReference, BackupTask, DatastoreAccess, ReplayTask, Task};
 use domain::log_archive::LogScanCreate;
 use domain::{JobKind, JobStatus, RecoveryStop};
 use serde::de::DeserializeOwned;
@@ -26,6 +26,8 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let settings = upkeep::settings(transaction.connection, &row)?;
             let parent =
                 backup.parent_id.as_deref().map(|id| backup_row::find(transaction.connection, id)).transpose()?;
+            let chain_start =
+                parent.as_ref().map(|parent| logs::chain_start(transaction.connection, parent)).transpose()?.flatten();
             Task::Backup {
                 datastore: row.access(transaction.connection, transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
@@ -36,6 +38,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                     backup_type: word("backups.type", &backup.backup_type)?,
                     parent_id: optional_uuid("backups.parent_id", backup.parent_id.as_deref())?,
                     parent_sha256: parent.and_then(|parent| parent.manifest_sha256),
+                    chain_start,
                     created_at: time(backup.created_at),
                     compression_level: settings.compression_level,
                 },
@@ -58,9 +61,11 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
         JobKind::PlanRestore => {
             let backup = backup(transaction, job)?;
             let PlanInput { target, stop } = input(transaction, job)?.ok_or(StoreError::NotFound { what: "plan" })?;
+            let (applied, replay) = taken(transaction, &backup, stop)?;
             Task::PlanRestore {
                 target,
-                replay: replay_of(transaction, &backup, stop)?,
+                applied,
+                replay,
                 datastore: datastore(transaction, job)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: backup.into_backup(None)?,
@@ -70,8 +75,10 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let backup = backup(transaction, job)?;
             let restore = restore(transaction, job)?;
             let stop = restore.stop.as_deref().map(|stop| from_json("restores.stop", stop)).transpose()?;
+            let (applied, replay) = taken(transaction, &backup, stop)?;
             Task::Restore {
-                replay: replay_of(transaction, &backup, stop)?,
+                applied,
+                replay,
                 restore_configuration: restore.restore_configuration,
                 restore: restore.into_restore(None)?,
                 datastore: datastore(transaction, job)?,
@@ -138,13 +145,12 @@ fn input<T: DeserializeOwned>(transaction: &Transaction<'_>, job: &JobRow) -> Re
         .map_err(|_| StoreError::UnreadableColumn { column: "jobs.input", value: "(sealed)".to_owned() })
 }
 
-fn replay_of(
+fn taken(
     transaction: &mut Transaction<'_>,
     backup: &BackupRow,
     stop: Option<RecoveryStop>,
-) -> Result<Option<ReplayTask>, StoreError> {
-    let id = uuid("backups.id", &backup.id)?;
-    stop.map(|stop| logs::replay(transaction, &backup.datastore_id, id, stop)).transpose()
+) -> Result<(Vec<BackupReference>, Option<ReplayTask>), StoreError> {
+    logs::taken(transaction, &backup.datastore_id, uuid("backups.id", &backup.id)?, stop)
 }
 
 fn datastore_id(job: &JobRow) -> Result<&str, StoreError> {

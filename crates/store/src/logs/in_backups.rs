@@ -1,8 +1,8 @@
 //! Logs that are in backups: what the rules of [`domain::transaction_log`] look at, and the backups that a restore is given.
 
 use diesel::prelude::*;
-use domain::assignment::{BackupReference, ReplayTask};
-use domain::transaction_log::{LogBackup, LogRange, backups_for, is_continued_by};
+use domain::assignment::BackupReference;
+use domain::transaction_log::{LogBackup, LogRange, backups_for, backups_of, is_continued_by};
 use domain::{BackupType, JobStatus, Method, RecoveryStop, VerificationStatus};
 use uuid::Uuid;
 
@@ -53,36 +53,60 @@ pub fn newest_line(
     datastore: &str,
     method: Method,
 ) -> Result<Vec<(BackupRow, LogBackup)>, StoreError> {
-    let newest: Option<i64> = rows(datastore)
-        .filter(backups::method.eq(method.as_str()))
-        .filter(backups::backup_type.eq(BackupType::Full.as_str()))
-        .order(backups::number.desc())
-        .select(backups::number)
-        .first(connection)
-        .optional()?;
-    let Some(newest) = newest else { return Ok(Vec::new()) };
+    let Some(newest) = newest_full(connection, datastore, method, i64::MAX)? else { return Ok(Vec::new()) };
     let rows: Vec<BackupRow> = rows(datastore)
         .filter(backups::method.eq(method.as_str()))
-        .filter(backups::number.ge(newest))
+        .filter(backups::number.ge(newest.number))
         .load(connection)?;
     rows.into_iter().map(|row| Ok((row.clone(), read(&row)?))).collect()
 }
 
-/// What a restore of a backup to a stop takes; null for a backup that holds no log, so that its log is elsewhere.
+/// The full backup that a log backup hangs on by way of its parent, another log backup. Null where there is none between.
+pub fn chain_start(connection: &mut AnyConnection, parent: &BackupRow) -> Result<Option<BackupReference>, StoreError> {
+    if parent.backup_type != BackupType::Log.as_str() {
+        return Ok(None);
+    }
+    let method = word("backups.method", &parent.method)?;
+    let full = newest_full(connection, &parent.datastore_id, method, parent.number)?;
+    full.map(|full| Ok(BackupReference { id: uuid("backups.id", &full.id)?, manifest_sha256: full.manifest_sha256 }))
+        .transpose()
+}
+
+/// The newest full backup by a method among those up to a number.
+fn newest_full(
+    connection: &mut AnyConnection,
+    datastore: &str,
+    method: Method,
+    up_to: i64,
+) -> Result<Option<BackupRow>, StoreError> {
+    Ok(rows(datastore)
+        .filter(backups::method.eq(method.as_str()))
+        .filter(backups::backup_type.eq(BackupType::Full.as_str()))
+        .filter(backups::number.le(up_to))
+        .order(backups::number.desc())
+        .first(connection)
+        .optional()?)
+}
+
+/// The backups that a restore of a backup takes, to a stop or to exactly what it holds. None for a backup that holds no log, and
+/// without a stop for one that is built on what is not whole: the storage tells what is wrong.
 ///
 /// # Errors
 /// [`StoreError::StopRefused`].
-pub fn replay(
+pub fn applied(
     transaction: &mut Transaction<'_>,
     datastore: &str,
     backup: Uuid,
-    stop: &RecoveryStop,
-) -> Result<Option<ReplayTask>, StoreError> {
+    stop: Option<&RecoveryStop>,
+) -> Result<Vec<BackupReference>, StoreError> {
     let known = log_backups(transaction.connection, datastore)?;
     if known.iter().all(|other| other.id != backup) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    let taken = backups_for(backup, stop, &known, transaction.now).map_err(StoreError::StopRefused)?;
+    let taken = match stop {
+        Some(stop) => backups_for(backup, stop, &known, transaction.now).map_err(StoreError::StopRefused)?,
+        None => backups_of(backup, &known).unwrap_or_default(),
+    };
     let digests: Vec<(String, Option<String>)> =
         rows(datastore).select((backups::id, backups::manifest_sha256)).load(transaction.connection)?;
     let reference = |backup: &LogBackup| {
@@ -90,8 +114,7 @@ pub fn replay(
         let digest = digests.iter().find(|(id, _)| *id == text).and_then(|(_, digest)| digest.clone());
         BackupReference { id: backup.id, manifest_sha256: digest }
     };
-    let backups = taken.into_iter().map(reference).collect();
-    Ok(Some(ReplayTask { stop: stop.clone(), logs: Vec::new(), backups }))
+    Ok(taken.into_iter().map(reference).collect())
 }
 
 /// Up to when each of these datastores can be restored with its newest log backup.

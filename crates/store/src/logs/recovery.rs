@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use domain::assignment::ReplayTask;
+use domain::assignment::{BackupReference, ReplayTask};
 use domain::log_archive::{FIRST_BRANCH, LogArchiving, LogScanCreate, StoredLogs, branch_of};
 use domain::recovery::{BackupPoint, Branch, Frontier, Gap, StopRefusal, Window, logs_for, windows};
 use domain::transaction_log::{self, LogBackup};
@@ -287,27 +287,39 @@ fn branches(connection: &mut AnyConnection, datastore: &DatastoreRow) -> Result<
     Ok(branches)
 }
 
-/// What a restore of a backup to a stop replays.
+/// The backups that a restore of a backup applies, where the log is in them, and the log that it replays, where it has a stop.
 ///
 /// # Errors
 /// [`StoreError::StopRefused`].
-pub fn replay(
+pub fn taken(
     transaction: &mut Transaction<'_>,
     datastore: &str,
     backup: Uuid,
-    stop: RecoveryStop,
-) -> Result<ReplayTask, StoreError> {
-    if let Some(task) = in_backups::replay(transaction, datastore, backup, &stop)? {
-        return Ok(task);
-    }
+    stop: Option<RecoveryStop>,
+) -> Result<(Vec<BackupReference>, Option<ReplayTask>), StoreError> {
+    let applied = in_backups::applied(transaction, datastore, backup, stop.as_ref())?;
+    let Some(stop) = stop else { return Ok((applied, None)) };
+    let logs = match applied.is_empty() {
+        true => segments_for(transaction, datastore, backup, &stop)?,
+        false => Vec::new(),
+    };
+    Ok((applied, Some(ReplayTask { stop, logs })))
+}
+
+fn segments_for(
+    transaction: &mut Transaction<'_>,
+    datastore: &str,
+    backup: Uuid,
+    stop: &RecoveryStop,
+) -> Result<Vec<StoredLogs>, StoreError> {
     let datastore = datastore_row::find(transaction.connection, datastore)?;
     let facts = facts(transaction.connection, &datastore)?;
-    let needed = facts.logs_for(backup, &stop, transaction.now).map_err(StoreError::StopRefused)?;
+    let needed = facts.logs_for(backup, stop, transaction.now).map_err(StoreError::StopRefused)?;
     let names: std::collections::HashSet<_> =
         needed.iter().map(|segment| (segment.incarnation.clone(), segment.name.clone())).collect();
     let rows = segment_rows(transaction.connection, &datastore.id)?;
     let rows = rows.into_iter().filter(|row| names.contains(&(row.incarnation.clone(), row.name.clone()))).collect();
-    Ok(ReplayTask { stop, logs: stored(transaction, rows)?, backups: Vec::new() })
+    stored(transaction, rows)
 }
 
 /// The segments that reach into the span of a scan, oldest first: of the branch that is the server's now.

@@ -55,7 +55,8 @@ impl Store {
     }
 
     /// Registers a datastore and adds a restore of another one's backup into it, with the job that does it. Without a password
-    /// it gets that of the backup's datastore, whose accounts the data holds.
+    /// it gets that of the backup's datastore, whose accounts the data holds. A registration that an earlier restore made and put
+    /// nothing into is taken over.
     ///
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::BackupNotRestorable`], [`StoreError::NameTaken`].
@@ -78,7 +79,7 @@ impl Store {
             if registration.password.is_none() {
                 registration.password = source.access(transaction.connection, transaction.key)?.password;
             }
-            let datastore = datastores::insert(transaction, &registration, storage)?;
+            let datastore = datastores::insert_for_restore(transaction, &registration, storage)?;
             insert_restore(transaction, backup, datastore, request)?.into_restore(None)
         })
     }

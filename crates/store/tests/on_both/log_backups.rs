@@ -1,15 +1,15 @@
 //! Logs that are in backups: what differential and log backups are built on, what restores are given, and what may go.
 
-use domain::assignment::{BackupReference, BackupSummary, Task, TaskResult};
+use domain::assignment::{BackupReference, BackupSummary, Outcome, Task, TaskResult};
 use domain::transaction_log::{LogRange, Lsn};
 use domain::{
-    Backup, BackupType, DatastorePatch, ErrorCode, JobStatus, Method, RecoveryStop, RestoreTarget, ScheduleDraft,
-    ScheduleSettings, SharedDirectory,
+    Backup, BackupType, DatastorePatch, ErrorCode, JobError, JobStatus, Method, RecoveryStop, RestoreTarget,
+    ScheduleDraft, ScheduleSettings, SharedDirectory,
 };
 use store::{BackupFilter, PageRequest, RestoreRequest, StoreError};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, after, now, summary};
+use crate::fixture::{Fixture, after, now, report, summary};
 use crate::on_both;
 
 const FORK: Uuid = Uuid::from_u128(7);
@@ -96,6 +96,27 @@ on_both! {
         assert_eq!(make(fixture, shop, BackupType::Log, 70, (140, 170)).parent_id, Some(full.id));
     }
 
+    fn the_worker_is_told_both_ends_of_a_chain_of_log_backups(fixture) {
+        let shop = fixture.datastore("shop").id;
+        make(fixture, shop, BackupType::Full, 0, (90, 100));
+        let full = make(fixture, shop, BackupType::Full, 10, (100, 110));
+        let log = make(fixture, shop, BackupType::Log, 20, (90, 120));
+        let full = BackupReference { id: full.id, manifest_sha256: full.manifest_sha256 };
+        for (asked, parent, start) in [
+            (BackupType::Log, log.id, Some(full.clone())),
+            (BackupType::Differential, full.id, None),
+            (BackupType::Full, Uuid::nil(), None),
+        ] {
+            ask(fixture, shop, asked, 30);
+            let assignment = fixture.claim(after(31));
+            let Task::Backup { backup: task, .. } = &assignment.task else { panic!("{:?}", assignment.task) };
+            assert_eq!((task.parent_id.unwrap_or_default(), &task.chain_start), (parent, &start), "{asked}");
+            let error = JobError::new(ErrorCode::EngineToolFailed, "It is not made.");
+            let failed = report(assignment.attempt, Outcome::Failed { error });
+            fixture.store.job_finish(assignment.job_id, &failed, after(32)).unwrap();
+        }
+    }
+
     fn f60_a_gap_and_a_full_backup_of_somebody_else_ask_for_a_full_one(fixture) {
         let shop = fixture.datastore("shop").id;
         make(fixture, shop, BackupType::Full, 0, (100, 110));
@@ -124,28 +145,34 @@ on_both! {
         assert_eq!((windows.len(), windows[0].to, windows[0].branch.as_str()), (1, after(42), "origin"));
     }
 
-    fn f61_a_restore_to_a_time_is_given_its_backups_in_order(fixture) {
+    fn f61_a_restore_is_given_its_backups_in_order(fixture) {
         let shop = fixture.datastore("shop").id;
         let made = line(fixture, shop);
         let facts = fixture.store.recovery_facts(shop).unwrap();
         let (windows, gaps) = facts.windows();
         assert_eq!((windows.len(), gaps.len(), windows[0].from, windows[0].to), (1, 0, after(2), after(42)));
         assert_eq!(fixture.store.datastore_get(shop, after(60)).unwrap().overview.recoverable_until, Some(after(42)));
-        for (stop, numbers) in [
-            (RecoveryStop::Time { at: after(15) }, vec![0, 1, 2]),
-            (RecoveryStop::Time { at: after(37) }, vec![0, 3, 4]),
-            (RecoveryStop::Latest, vec![0, 3, 4]),
+        for (chosen, stop, numbers) in [
+            (0, Some(RecoveryStop::Time { at: after(15) }), vec![0, 1, 2]),
+            (0, Some(RecoveryStop::Time { at: after(37) }), vec![0, 3, 4]),
+            (0, Some(RecoveryStop::Latest), vec![0, 3, 4]),
+            (0, None, vec![0]),
+            (2, None, vec![0, 1, 2]),
+            (4, None, vec![0, 3, 4]),
         ] {
-            let job = fixture.store.job_create_plan(made[0].id, &RestoreTarget::InPlace, Some(&stop), after(60)).unwrap();
+            let job =
+                fixture.store.job_create_plan(made[chosen].id, &RestoreTarget::InPlace, stop.as_ref(), after(60)).unwrap();
             let assignment = fixture.claim(after(61));
             assert_eq!(assignment.job_id, job.id);
-            let Task::PlanRestore { replay: Some(replay), .. } = &assignment.task else { panic!("{:?}", assignment.task) };
+            let Task::PlanRestore { applied, replay, .. } = &assignment.task else { panic!("{:?}", assignment.task) };
             let reference = |turn: &usize| BackupReference {
                 id: made[*turn].id,
                 manifest_sha256: made[*turn].manifest_sha256.clone(),
             };
-            assert_eq!(replay.backups, numbers.iter().map(reference).collect::<Vec<_>>(), "{stop:?}");
-            assert!(replay.logs.is_empty() && replay.backups.iter().all(|backup| backup.manifest_sha256.is_some()));
+            assert_eq!(applied, &numbers.iter().map(reference).collect::<Vec<_>>(), "{chosen} {stop:?}");
+            assert!(applied.iter().all(|backup| backup.manifest_sha256.is_some()));
+            assert_eq!(replay.as_ref().map(|replay| replay.stop.clone()), stop);
+            assert!(replay.as_ref().is_none_or(|replay| replay.logs.is_empty()));
         }
         let late = fixture.store.restore_create(made[0].id, &order(RecoveryStop::Time { at: after(50) }), after(70)).unwrap();
         fixture.store.job_claim(&crate::fixture::worker("w1"), 30, after(71)).unwrap();

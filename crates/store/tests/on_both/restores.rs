@@ -3,13 +3,13 @@
 use domain::assignment::{Heartbeat, Outcome, Task, TaskResult};
 use domain::job::LEASE_SECONDS;
 use domain::{
-    BackupType, DatabaseCopy, DatastoreStatus, ErrorCode, JobError, JobKind, Method, Progress, RestorePhase,
-    RestoreStatus, RestoreTarget,
+    BackupType, DatabaseCopy, DatastoreCreate, DatastorePatch, DatastoreStatus, ErrorCode, JobError, JobKind, Method,
+    Progress, Restore, RestorePhase, RestoreStatus, RestoreTarget,
 };
-use store::{PageRequest, RestoreFilter, StoreError};
+use store::{PageRequest, RestoreFilter, RestoreRequest, StoreError};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, after, inspection, report, summary, worker};
+use crate::fixture::{Fixture, after, inspection, report, requester, summary, worker};
 use crate::on_both;
 
 const DAY: i64 = 24 * 3600;
@@ -25,7 +25,75 @@ fn undo(fixture: &Fixture, restore: Uuid, at: i64) {
     fixture.finish(&assignment, TaskResult::Undo { downtime_seconds: 1.0, server_identity: None }, after(at + 1));
 }
 
+/// Begins a restore into a new datastore of a name, with a port to tell it by.
+fn into_new(fixture: &Fixture, backup: Uuid, name: &str, port: u16, at: i64) -> Result<Restore, StoreError> {
+    let request = RestoreRequest {
+        target: RestoreTarget::NewDatastore { name: name.to_owned() },
+        stop: None,
+        restore_configuration: false,
+        requested_by: requester(),
+    };
+    let registration = DatastoreCreate { port: Some(port), ..fixture.draft(name) };
+    fixture.store.restore_create_into(backup, &request, &registration, after(at))
+}
+
+/// A datastore that a restore was to make and that ended so.
+fn left_by(fixture: &Fixture, backup: Uuid, name: &str, code: ErrorCode, at: i64) -> Restore {
+    let restore = into_new(fixture, backup, name, 1, at).unwrap();
+    let assignment = fixture.claim(after(at + 1));
+    let error = JobError::new(code, "It did not work.");
+    fixture.store.job_finish(assignment.job_id, &report(1, Outcome::Failed { error }), after(at + 2)).unwrap();
+    fixture.store.restore_get(restore.id).unwrap()
+}
+
 on_both! {
+    fn a_restore_into_a_new_datastore_that_failed_can_be_read_and_asked_for_again_by_the_same_name(fixture) {
+        let backup = fixture.completed_backup(fixture.datastore("shop").id, 5).id;
+        let failed = left_by(fixture, backup, "copy", ErrorCode::DataDirectoryMismatch, 100);
+        assert_eq!(failed.error.as_ref().map(|error| error.code), Some(ErrorCode::DataDirectoryMismatch));
+        assert_eq!(status(fixture, failed.datastore_id), DatastoreStatus::Unknown);
+
+        let cancelled = into_new(fixture, backup, "copy", 3308, 200).unwrap();
+        let copy = fixture.store.datastore_get(failed.datastore_id, after(200)).unwrap();
+        assert_eq!((cancelled.datastore_id, copy.port, copy.name.as_str()), (copy.id, 3308, "copy"));
+        fixture.store.job_cancel(cancelled.job_id, after(201)).unwrap();
+
+        let again = into_new(fixture, backup, "copy", 3309, 300).unwrap();
+        assert_eq!(again.datastore_id, copy.id);
+        let taken = into_new(fixture, backup, "copy", 3310, 301).unwrap_err();
+        assert!(matches!(taken, StoreError::NameTaken { .. }), "one is on its way: {taken:?}");
+        let assignment = fixture.claim(after(302));
+        let Task::Restore { datastore, .. } = &assignment.task else { panic!("{:?}", assignment.task) };
+        assert_eq!((datastore.port, datastore.password.is_some()), (3309, true));
+        let result = TaskResult::Restore { undo_until: after(DAY), downtime_seconds: 1.0, server_identity: None, reached: None };
+        fixture.finish(&assignment, result, after(303));
+        let taken = into_new(fixture, backup, "copy", 3311, 304).unwrap_err();
+        assert!(matches!(taken, StoreError::NameTaken { .. }), "there is something in it: {taken:?}");
+
+        let page = PageRequest { limit: 10, cursor: None };
+        let listed = fixture.store.restore_list(copy.id, &RestoreFilter::default(), &page).unwrap().items;
+        let told: Vec<_> = listed.iter().map(|restore| restore.status).collect();
+        assert_eq!(told, [RestoreStatus::Completed, RestoreStatus::Cancelled, RestoreStatus::Failed]);
+        assert_eq!(listed[2].error, failed.error);
+    }
+
+    fn a_datastore_that_may_hold_something_is_not_taken_over_by_a_restore(fixture) {
+        let shop = fixture.datastore("shop");
+        let backup = fixture.completed_backup(shop.id, 5).id;
+        let mismatch = ErrorCode::DataDirectoryMismatch;
+        left_by(fixture, backup, "in doubt", ErrorCode::ServiceControlFailed, 100);
+        let guarded = left_by(fixture, backup, "guarded", mismatch, 200).datastore_id;
+        let patch = DatastorePatch { restore_guard: Some(true), ..DatastorePatch::default() };
+        fixture.store.datastore_update(guarded, &patch, after(210)).unwrap();
+        let used = left_by(fixture, backup, "used", mismatch, 300).datastore_id;
+        fixture.completed_backup(used, 5);
+        fixture.datastore("registered by hand");
+        for name in ["shop", "in doubt", "guarded", "used", "registered by hand"] {
+            let taken = into_new(fixture, backup, name, 3310, 400).map(|restore| restore.id);
+            assert!(matches!(taken, Err(StoreError::NameTaken { .. })), "{name}: {taken:?}");
+        }
+    }
+
     fn f12_a_restore_through_the_server_stays_with_its_worker(fixture) {
         let datastore = fixture.datastore("shop");
         let backup = fixture.store.backup_create(datastore.id, Method::PgDump, BackupType::Full, after(0)).unwrap();

@@ -63,7 +63,7 @@ pub async fn check(
     datastore: &DatastoreAccess,
     engine: &'static dyn ServedRestore,
 ) -> Result<Checked, JobFailure> {
-    let Source { target, backup, storage, replay } = source;
+    let Source { target, backup, storage, applied, replay } = source;
     let mut found = Vec::new();
     let inspection = driver_of(datastore.engine)?.inspect(datastore, &context.stop).await;
     if context.stop.is_cancelled() {
@@ -71,8 +71,7 @@ pub async fn check(
     }
     found.extend(other_server(datastore, &inspection));
     found.extend(unreachable(&inspection));
-    let listed = replay.as_ref().map(|replay| replay.backups.as_slice()).unwrap_or_default();
-    let opened = match listed {
+    let opened = match applied.as_slice() {
         [] => open_chain(storage, backup, &mut found).await,
         listed => open_listed(storage, backup, listed, &mut found).await,
     };
