@@ -80,12 +80,24 @@ test("SQL Server's double: full, differential and log backups, back to a moment,
   test.setTimeout(240_000);
   let full = "";
   let moment = "";
+  // Nobody listens there: what is asked of it is whether it can be chosen.
+  const exchange = { name: "Exchange", kind: "s3", bucket: "exchange", endpoint: "https://127.0.0.1:9", access_key_id: "AK", secret_access_key: "secret" };
+  const made = await request.post("/api/v1/storages", { data: exchange });
+  expect(made.status(), await made.text()).toBe(201);
+  const storage = ((await made.json()) as { id: string }).id;
 
   await test.step("register it; the page says what it was tested on", async () => {
     await page.goto("/datastores/new");
     await page.getByRole("radio", { name: /^SQL Server/ }).check();
     await expect(page.getByText(/tested on a wire-level double/).first()).toBeVisible();
     await expect(page.getByRole("textbox", { name: /^Data directory/ })).toBeHidden();
+    await page.getByRole("radio", { name: "An S3 storage" }).check();
+    await expect(page.getByLabel("Shared storage")).toContainText("Exchange");
+    await page.getByRole("button", { name: "Save" }).click();
+    await expect(page.getByText("choose one; those of kind S3 are listed")).toBeVisible();
+    await expect(page.getByLabel(/^As the server sees it/)).toBeHidden();
+    await expectWellMade(page);
+    await page.getByRole("radio", { name: "A shared directory" }).check();
     for (const [label, value] of [
       [/^Name/, name], [/^Host/, "127.0.0.1"], [/^Port/, double.port], [/^User/, double.account], [/^Password/, double.password],
       [/^As the server sees it/, double.shared], [/^As the worker sees it/, double.shared],
@@ -200,6 +212,19 @@ test("SQL Server's double: full, differential and log backups, back to a moment,
     await dialog.getByRole("button", { name: "Cancel" }).click();
   });
 
+  await test.step("pass backups through a storage from now on", async () => {
+    await page.getByRole("navigation", { name: "Datastore" }).getByRole("link", { name: "Settings" }).click();
+    await page.getByRole("radio", { name: "An S3 storage" }).check();
+    await page.getByLabel("Shared storage").selectOption("Exchange");
+    await page.getByRole("button", { name: "Save connection" }).click();
+    await expect(page.getByText("Saved.", { exact: true })).toBeVisible({ timeout: 30_000 });
+    await page.reload();
+    await expect(page.getByRole("radio", { name: "An S3 storage" })).toBeChecked();
+    await expect(page.getByLabel("Shared storage")).toHaveValue(storage);
+    await page.screenshot({ path: test.info().outputPath("settings.png"), fullPage: true });
+  });
+
   const id = await datastoreId(request, name);
   expect((await request.delete(`/api/v1/datastores/${id}?forget_backups=true`)).status()).toBe(204);
+  expect((await request.delete(`/api/v1/storages/${storage}`)).status()).toBe(204);
 });

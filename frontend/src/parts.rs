@@ -59,6 +59,7 @@ pub mod schedule_row;
 pub mod schedule_runs;
 pub mod segmented;
 pub mod service_fields;
+pub mod shared_place_fields;
 pub mod show;
 pub mod skeleton;
 pub mod sort_header;

@@ -17,6 +17,9 @@ impl From<StoreError> for ApiProblem {
             StoreError::NameTaken { name } => {
                 return Self::new(code, format!("The name {name:?} is taken. Choose another.")).at("/name");
             }
+            StoreError::NotShareable => {
+                return Self::invalid_field("/shared_storage_id", "must be a storage of kind s3");
+            }
             StoreError::UnexpectedResult { .. } => {
                 return Self::invalid_field("/outcome/result/kind", error.to_string());
             }

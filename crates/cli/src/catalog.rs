@@ -20,7 +20,7 @@ pub async fn rebuild(arguments: CatalogRebuildArguments) -> Result<(), Failure> 
     let directory = data_directory_or_default(arguments.database.data_dir.clone(), "holdfast")?;
     make_directory(&directory, 0o700)?;
     let database = arguments.database.locate()?;
-    arguments.dial.apply(false);
+    arguments.dial.apply(false)?;
     let name = arguments.storage;
     let in_database = |error: StoreError| match error {
         StoreError::NotFound { .. } => Failure::configuration(

@@ -81,13 +81,29 @@ pub struct DialArguments {
     /// itself may be dialled when the control plane serves this machine alone.
     #[arg(long = "allow-private-address", env = "HOLDFAST_ALLOW_PRIVATE_ADDRESS", value_delimiter = ',', value_parser = network)]
     pub allowed: Vec<IpNet>,
+    /// A PEM file with the certificate of an authority that storages' endpoints and the identity provider may be certified by, beside
+    /// those that this machine trusts. May be repeated.
+    #[arg(long = "trust-authority", env = "HOLDFAST_TRUST_AUTHORITY", value_delimiter = ',')]
+    pub authorities: Vec<PathBuf>,
 }
 
 impl DialArguments {
     /// Sets it for this process. `is_local` says that the control plane serves this machine alone.
-    pub fn apply(self, is_local: bool) {
-        let policy = Policy::allowing(self.allowed);
+    ///
+    /// # Errors
+    /// When an authority's file can't be read or holds no certificate.
+    pub fn apply(self, is_local: bool) -> Result<(), Failure> {
+        let mut policy = Policy::allowing(self.allowed);
+        for file in &self.authorities {
+            let unusable = |why: String| {
+                let hint = "Give --trust-authority a PEM file with the authority's certificate.";
+                Failure::configuration(format!("{} can't be used: {why}.", file.display()), hint)
+            };
+            let pem = std::fs::read(file).map_err(|error| unusable(error.to_string()))?;
+            policy = policy.trusting(&pem).map_err(|error| unusable(error.to_string()))?;
+        }
         dial::set_for_process(if is_local { policy.and_loopback() } else { policy });
+        Ok(())
     }
 }
 

@@ -162,7 +162,7 @@ pub async fn run(arguments: ServeArguments) -> Result<(), Failure> {
     let data_directory = data_directory_or_default(arguments.data_dir, "holdfast")?;
     let edge = arguments.edge.settings()?;
     let oidc = arguments.oidc.settings()?;
-    arguments.dial.apply(serves_this_machine_alone(arguments.listen, &edge));
+    arguments.dial.apply(serves_this_machine_alone(arguments.listen, &edge))?;
     let control_plane = ControlPlane::start(ControlPlaneOptions {
         listen: arguments.listen,
         edge,

@@ -16,7 +16,7 @@ use crate::signals::shutdown_token;
 pub async fn run(arguments: WorkerArguments) -> Result<(), Failure> {
     let shutdown = shutdown_token()?;
     let client = client_of(&arguments.server)?;
-    arguments.dial.apply(is_on_this_machine(&arguments.server));
+    arguments.dial.apply(is_on_this_machine(&arguments.server))?;
     let token = read_secret(&arguments.token_file)?;
     let name = match arguments.name {
         Some(name) => name,

@@ -56,6 +56,7 @@ impl Dialer {
             .redirect(reqwest::redirect::Policy::none())
             // A proxy would resolve and dial by itself, unchecked.
             .no_proxy()
+            .tls_certs_merge(policy.authorities())
             .connect_timeout(limits.connect)
             .timeout(limits.whole)
             .build()?;

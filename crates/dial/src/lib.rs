@@ -11,5 +11,5 @@ mod resolver;
 
 pub use address::is_public;
 pub use dialer::{DialError, Dialer, Limits};
-pub use policy::{Policy, Refused, of_process, set_for_process};
+pub use policy::{NoCertificate, Policy, Refused, of_process, set_for_process};
 pub use resolver::{Lookup, Resolution, SystemLookup};

@@ -1,9 +1,11 @@
-//! Where a process may dial: public addresses, and the networks that whoever started it allowed.
+//! Where a process may dial: public addresses, and the networks that whoever started it allowed; and whose certificates it believes
+//! there.
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
 use ipnet::IpNet;
+use reqwest::Certificate;
 
 use crate::address::is_public;
 
@@ -11,7 +13,14 @@ use crate::address::is_public;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
     allowed: Vec<IpNet>,
+    /// Certificates in PEM, checked already.
+    authorities: Vec<Vec<u8>>,
 }
+
+/// A file that was to hold an authority's certificate.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no certificate in PEM")]
+pub struct NoCertificate;
 
 /// An address that may not be dialled. Says what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +35,7 @@ pub struct Refused {
 impl Policy {
     /// Public addresses, and these networks.
     pub fn allowing(networks: impl IntoIterator<Item = IpNet>) -> Self {
-        Self { allowed: networks.into_iter().collect() }
+        Self { allowed: networks.into_iter().collect(), ..Self::default() }
     }
 
     /// That, and this machine itself.
@@ -38,6 +47,22 @@ impl Policy {
         });
         self.allowed.extend(networks);
         self
+    }
+
+    /// Believes certificates of this authority, too, beside those that the machine trusts.
+    ///
+    /// # Errors
+    /// When there is no certificate in `pem`.
+    pub fn trusting(mut self, pem: &[u8]) -> Result<Self, NoCertificate> {
+        match Certificate::from_pem_bundle(pem) {
+            Ok(found) if !found.is_empty() => self.authorities.push(pem.to_vec()),
+            _ => return Err(NoCertificate),
+        }
+        Ok(self)
+    }
+
+    pub(crate) fn authorities(&self) -> impl Iterator<Item = Certificate> {
+        self.authorities.iter().filter_map(|pem| Certificate::from_pem_bundle(pem).ok()).flatten()
     }
 
     /// Judges one address of `host`.
@@ -85,5 +110,12 @@ mod tests {
             assert_eq!(local.check("x", good.parse().unwrap()), Ok(()), "{good}");
         }
         assert!(local.check("x", "10.0.0.1".parse().unwrap()).is_err());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_no_authority() {
+        for text in ["", "certificate", "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE----"] {
+            assert!(Policy::default().trusting(text.as_bytes()).is_err(), "{text:?}");
+        }
     }
 }

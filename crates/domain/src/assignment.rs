@@ -28,6 +28,9 @@ pub struct DatastoreAccess {
     /// Where the server puts its backups for the worker, for engines whose servers write them themselves.
     #[serde(default)]
     pub shared_directory: Option<SharedDirectory>,
+    /// The storage that takes the directory's place.
+    #[serde(default)]
+    pub shared_storage: Option<StorageAccess>,
     pub service: Service,
     /// The identity that the server had when it was registered, where known. // F-54
     pub server_identity: Option<String>,

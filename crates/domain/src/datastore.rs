@@ -189,6 +189,9 @@ pub struct Datastore {
     /// Where the server puts its backups for the worker; null for engines whose tools hand them over.
     #[serde(default)]
     pub shared_directory: Option<SharedDirectory>,
+    /// The storage of kind `s3` through which server and worker pass backups instead of through a shared directory.
+    #[serde(default)]
+    pub shared_storage_id: Option<Uuid>,
     pub service: Service,
     /// The worker that runs this datastore's jobs; any worker when null.
     pub worker: Option<String>,
@@ -258,6 +261,9 @@ pub struct DatastoreCreate {
     /// For engines whose servers write their backups into files themselves.
     #[serde(default)]
     pub shared_directory: Option<SharedDirectory>,
+    /// Instead of a shared directory: a storage of kind `s3` through which server and worker pass backups.
+    #[serde(default)]
+    pub shared_storage_id: Option<Uuid>,
     #[serde(default)]
     pub service: Option<Service>,
     #[serde(default)]
@@ -287,10 +293,14 @@ pub struct DatastorePatch {
     pub password: Option<Secret>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub data_directory: Option<String>,
-    /// Null: none any more.
+    /// Null: none any more. A directory takes the place of a shared storage.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "openapi", schema(value_type = Option<SharedDirectory>))]
     pub shared_directory: Option<Option<SharedDirectory>>,
+    /// Null: none any more. A storage takes the place of a shared directory.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<Uuid>))]
+    pub shared_storage_id: Option<Option<Uuid>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -321,13 +331,28 @@ impl DatastoreCreate {
             self.port,
             self.username.as_deref(),
             self.data_directory.as_deref(),
-            self.shared_directory.as_ref(),
+            (self.shared_directory.as_ref(), self.shared_storage_id),
             self.service.as_ref(),
         )
     }
 }
 
 impl DatastorePatch {
+    /// The directory or the storage through which backups pass after the change: naming one takes the other's place.
+    pub fn shared_place(
+        &self,
+        directory: Option<SharedDirectory>,
+        storage: Option<Uuid>,
+    ) -> (Option<SharedDirectory>, Option<Uuid>) {
+        match (&self.shared_directory, self.shared_storage_id) {
+            (Some(Some(directory)), _) => (Some(directory.clone()), None),
+            (_, Some(Some(storage))) => (None, Some(storage)),
+            (no_directory, no_storage) => {
+                (directory.filter(|_| no_directory.is_none()), storage.filter(|_| no_storage.is_none()))
+            }
+        }
+    }
+
     /// Checks the fields that are there. An empty list means that nothing is wrong.
     pub fn validate(&self) -> Vec<FieldError> {
         validate_fields(
@@ -336,7 +361,7 @@ impl DatastorePatch {
             self.port,
             self.username.as_deref(),
             self.data_directory.as_deref(),
-            self.shared_directory.as_ref().and_then(Option::as_ref),
+            (self.shared_directory.as_ref().and_then(Option::as_ref), self.shared_storage_id.flatten()),
             self.service.as_ref(),
         )
     }
@@ -348,7 +373,7 @@ fn validate_fields(
     port: Option<u16>,
     username: Option<&str>,
     data_directory: Option<&str>,
-    shared_directory: Option<&SharedDirectory>,
+    (shared_directory, shared_storage): (Option<&SharedDirectory>, Option<Uuid>),
     service: Option<&Service>,
 ) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -379,6 +404,9 @@ fn validate_fields(
     }
     if let Some(directory) = shared_directory {
         errors.extend(directory.validate());
+        if shared_storage.is_some() {
+            errors.push(FieldError::new("/shared_storage_id", "must be left out where there is a shared directory"));
+        }
     }
     if let Some(service) = service {
         validate_service(service, &mut errors);
@@ -411,5 +439,31 @@ fn validate_service(service: &Service, errors: &mut Vec<FieldError>) {
         }
         Service::Process { start, .. } => list("/service/start", start),
         Service::None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_and_a_storage_take_each_other_s_place() {
+        let directory = SharedDirectory { server_path: "/a".to_owned(), worker_path: "/a".to_owned() };
+        let (one, storage) = (Some(directory), Some(Uuid::nil()));
+        let patch = |shared_directory: Option<Option<SharedDirectory>>, shared_storage_id| DatastorePatch {
+            shared_directory,
+            shared_storage_id,
+            ..DatastorePatch::default()
+        };
+        assert_eq!(patch(None, None).shared_place(one.clone(), None), (one.clone(), None));
+        assert_eq!(patch(None, None).shared_place(None, storage), (None, storage));
+        assert_eq!(patch(Some(one.clone()), None).shared_place(None, storage), (one.clone(), None));
+        assert_eq!(patch(None, Some(storage)).shared_place(one.clone(), None), (None, storage));
+        assert_eq!(patch(Some(None), Some(storage)).shared_place(one.clone(), None), (None, storage));
+        assert_eq!(patch(Some(None), None).shared_place(one.clone(), None), (None, None));
+        assert_eq!(patch(Some(None), None).shared_place(None, storage), (None, storage));
+        assert_eq!(patch(None, Some(None)).shared_place(None, storage), (None, None));
+        let both = patch(Some(one), Some(storage)).validate();
+        assert_eq!(both.iter().map(|error| error.pointer.as_str()).collect::<Vec<_>>(), ["/shared_storage_id"]);
     }
 }

@@ -168,9 +168,9 @@ impl Engine {
         self.profile().log_precision_seconds
     }
 
-    /// Whether its servers write backups into files themselves, so that they and the worker need a directory in common
-    /// ([`crate::SharedDirectory`]).
-    pub const fn needs_shared_directory(self) -> bool {
+    /// Whether its servers write backups into files themselves, so that they and the worker need a place in common: a directory
+    /// ([`crate::SharedDirectory`]) or a bucket.
+    pub const fn needs_shared_place(self) -> bool {
         self.profile().writes_files_itself
     }
 

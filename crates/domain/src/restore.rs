@@ -85,6 +85,9 @@ pub struct NewDatastore {
     /// For engines whose servers write their backups into files themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_directory: Option<SharedDirectory>,
+    /// Instead of a shared directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_storage_id: Option<Uuid>,
     /// How the server on it is started and stopped. When left out the data is put into the directory, and nothing is started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<Service>,
@@ -113,6 +116,10 @@ impl NewDatastore {
 
     /// The datastore to register, beside the one that the backup is of.
     pub fn registration(&self, source: &Datastore) -> DatastoreCreate {
+        let (shared_directory, shared_storage_id) = match (&self.shared_directory, self.shared_storage_id) {
+            (None, None) => (source.shared_directory.clone(), source.shared_storage_id),
+            (directory, storage) => (directory.clone(), storage),
+        };
         DatastoreCreate {
             name: self.name.clone(),
             engine: source.engine,
@@ -121,7 +128,8 @@ impl NewDatastore {
             username: self.username.clone().or_else(|| source.username.clone()),
             password: self.password.clone(),
             data_directory: self.data_directory.clone(),
-            shared_directory: self.shared_directory.clone().or_else(|| source.shared_directory.clone()),
+            shared_directory,
+            shared_storage_id,
             service: self.service.clone(),
             worker: self.worker.clone().or_else(|| source.worker.clone()),
             storage_id: Some(source.storage_id),

@@ -34,6 +34,9 @@ pub enum EngineError {
         #[source]
         source: std::io::Error,
     },
+    /// A storage that a server and its worker share did not do what it was asked.
+    #[error("the shared storage can't be used")]
+    SharedStorage(#[source] vault::VaultError),
     /// Nothing can be built on the parent of an increment; the reason is the end of a sentence. A full backup will do.
     #[error("nothing can be built on the parent: {reason}")]
     ParentUnusable { reason: String },
@@ -80,6 +83,7 @@ impl EngineError {
                 }
                 _ => ErrorCode::Internal,
             },
+            Self::SharedStorage(error) => error.code(),
             Self::ParentUnusable { .. } => ErrorCode::SourceChanged,
             Self::Cancelled => ErrorCode::Conflict,
         }

@@ -1,5 +1,5 @@
 //! One module per database engine behind one trait: what it can do, how to back it up, how to prepare, check and launch
-//! what was restored. Engines know nothing of storages and HTTP; the worker joins them to the vault.
+//! what was restored. Engines know nothing of HTTP, and nothing of where backups are kept: the worker joins them to the vault.
 //!
 //! A new engine is one new module and one line in [`driver_for`].
 

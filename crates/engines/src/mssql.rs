@@ -1,7 +1,7 @@
 //! SQL Server 2019 and 2022: full, differential and log backups by the server's own `BACKUP`, restored by its `RESTORE`.
 //!
-//! The server writes each database's backup into a directory that it shares with the worker, which may be on another machine: no
-//! file of the server's own is touched, and nothing is stopped. Databases are restored under other names beside those in use, and
+//! The server writes each database's backup to a place that it shares with the worker, a directory or a bucket ([`shared`]); the worker
+//! may be on another machine. No file of the server's own is touched, and nothing is stopped. Databases are restored under other names beside those in use, and
 //! change places with them by their names.
 //!
 //! Backups fit together by log sequence numbers and recovery forks alone. Others back up the same databases: what that broke is found

@@ -4,6 +4,7 @@
 mod mssql {
     pub mod backups;
     pub mod breaks;
+    pub mod buckets;
     pub mod harness;
     pub mod inspections;
     pub mod manual_examples;

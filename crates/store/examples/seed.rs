@@ -33,6 +33,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         password: None,
         data_directory: None,
         shared_directory: None,
+        shared_storage_id: None,
         service: None,
         worker: None,
         storage_id: None,

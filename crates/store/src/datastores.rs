@@ -31,7 +31,7 @@ use row::DatastoreRow;
 /// Registers a server of which nothing is known yet.
 ///
 /// # Errors
-/// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage or the project.
+/// [`StoreError::NameTaken`]; [`StoreError::NotFound`] for the storage or the project; [`StoreError::NotShareable`].
 pub(crate) fn insert(
     transaction: &mut Transaction<'_>,
     create: &DatastoreCreate,
@@ -108,6 +108,7 @@ fn fresh_row(
         project_id: create.project_id.map(|id| id.to_string()),
         restore_guard: false,
         shared_directory: shared_directory_column(create.shared_directory.as_ref())?,
+        shared_storage_id: shared_storage_column(transaction, create.shared_storage_id)?,
         id: text,
     })
 }
@@ -116,11 +117,18 @@ fn shared_directory_column(directory: Option<&SharedDirectory>) -> Result<Option
     directory.map(|directory| to_json("datastores.shared_directory", directory)).transpose()
 }
 
+/// Only buckets are reached from servers.
+fn shared_storage_column(transaction: &mut Transaction<'_>, id: Option<Uuid>) -> Result<Option<String>, StoreError> {
+    let Some(id) = id.map(|id| id.to_string()) else { return Ok(None) };
+    storages::shared_access(transaction.connection, transaction.key, &id)?;
+    Ok(Some(id))
+}
+
 impl Store {
     /// Registers a server, with what a worker has found out about it where one has, and its first schedule where it gets one.
     ///
     /// # Errors
-    /// [`StoreError::NameTaken`], [`StoreError::NotFound`] for the storage or the project.
+    /// [`StoreError::NameTaken`]; [`StoreError::NotFound`] for the storage or the project; [`StoreError::NotShareable`].
     pub fn datastore_create(
         &self,
         create: &DatastoreCreate,
@@ -149,7 +157,8 @@ impl Store {
     /// Changes the fields that the patch holds. Jobs that wait follow a change of the worker.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], also for the storage or the project; [`StoreError::NameTaken`]; [`StoreError::RequestOpen`].
+    /// [`StoreError::NotFound`], also for the storage or the project; [`StoreError::NameTaken`]; [`StoreError::NotShareable`];
+    /// [`StoreError::RequestOpen`].
     pub fn datastore_update(
         &self,
         id: Uuid,
@@ -174,9 +183,9 @@ impl Store {
             if let Some(password) = &patch.password {
                 row.password_sealed = Some(transaction.key.seal_secret(&row::password_place(&text), password)?);
             }
-            if let Some(directory) = &patch.shared_directory {
-                row.shared_directory = shared_directory_column(directory.as_ref())?;
-            }
+            let (directory, storage) = patch.shared_place(row.shared_directory()?, row.shared_storage_id()?);
+            row.shared_directory = shared_directory_column(directory.as_ref())?;
+            row.shared_storage_id = shared_storage_column(transaction, storage)?;
             if let Some(service) = &patch.service {
                 row.service = to_json("datastores.service", service)?;
             }
@@ -231,6 +240,6 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`], [`StoreError::WrongMasterKey`].
     pub fn datastore_access(&self, id: Uuid) -> Result<DatastoreAccess, StoreError> {
-        self.read(|connection| row::find(connection, &id.to_string())?.access(&self.key))
+        self.read(|connection| row::find(connection, &id.to_string())?.access(connection, &self.key))
     }
 }

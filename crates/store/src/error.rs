@@ -36,8 +36,12 @@ pub enum StoreError {
     /// The archived logs do not lead to where a restore is to stop. // F-60, F-61
     #[error("{}", .0.detail)]
     StopRefused(StopRefusal),
-    #[error("datastores or backups use the storage")]
-    StorageInUse,
+    /// By a datastore, whose name is told where it is known.
+    #[error("{by} uses the storage")]
+    StorageInUse { by: String },
+    /// There is no such storage, or servers can't reach it.
+    #[error("a shared storage must be one of kind s3")]
+    NotShareable,
     /// A restore that needs no approval, or got one.
     #[error("the restore waits for no approval")]
     NotGuarded,
@@ -119,7 +123,7 @@ impl StoreError {
             Self::BackupInUse => ErrorCode::BackupInUse,
             Self::BackupNotRestorable { .. } => ErrorCode::BackupNotRestorable,
             Self::StopRefused(refusal) => refusal.code,
-            Self::StorageInUse => ErrorCode::StorageInUse,
+            Self::StorageInUse { .. } => ErrorCode::StorageInUse,
             Self::Approval(ApprovalRefusal::OwnRequest) => ErrorCode::OwnRequest,
             Self::NotGuarded | Self::Approval(_) | Self::RequestOpen => ErrorCode::Conflict,
             Self::UndoNotPossible => ErrorCode::UndoNotPossible,
@@ -127,7 +131,7 @@ impl StoreError {
             Self::LastAdministrator => ErrorCode::LastAdministrator,
             Self::ProjectNotEmpty { .. } => ErrorCode::ProjectNotEmpty,
             Self::WorkerOfAnother { .. } => ErrorCode::Forbidden,
-            Self::UnexpectedResult { .. } | Self::InvalidCursor => ErrorCode::ValidationFailed,
+            Self::UnexpectedResult { .. } | Self::InvalidCursor | Self::NotShareable => ErrorCode::ValidationFailed,
             Self::IdempotencyKeyReused => ErrorCode::IdempotencyKeyReused,
             Self::Unavailable { .. } => ErrorCode::DatabaseUnavailable,
             Self::Full => ErrorCode::InsufficientDiskSpace,

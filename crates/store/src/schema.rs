@@ -56,6 +56,7 @@ diesel::table! {
         project_id -> Nullable<Text>,
         restore_guard -> Bool,
         shared_directory -> Nullable<Text>,
+        shared_storage_id -> Nullable<Text>,
     }
 }
 

@@ -54,6 +54,33 @@ pub(crate) fn access(connection: &mut AnyConnection, key: &Keys, id: &str) -> Re
     })
 }
 
+/// As [`access`], of a storage through which a server and its worker pass backups.
+///
+/// # Errors
+/// [`StoreError::NotShareable`] unless there is such a storage and it is a bucket.
+pub(crate) fn shared_access(connection: &mut AnyConnection, key: &Keys, id: &str) -> Result<StorageAccess, StoreError> {
+    match access(connection, key, id) {
+        Ok(access) if matches!(access.config, StorageConfig::S3 { .. }) => Ok(access),
+        Ok(_) | Err(StoreError::NotFound { .. }) => Err(StoreError::NotShareable),
+        Err(error) => Err(error),
+    }
+}
+
+/// The name of a datastore that uses a storage: its backups go there, are there, or pass through it.
+fn user_of(connection: &mut AnyConnection, id: &str) -> Result<Option<String>, StoreError> {
+    let of_backups = backups::table.filter(backups::storage_id.eq(id)).select(backups::datastore_id);
+    let with_backups: Option<String> = of_backups.first(connection).optional()?;
+    let mut users = datastores::table
+        .filter(datastores::storage_id.eq(id))
+        .or_filter(datastores::shared_storage_id.eq(id))
+        .select(datastores::name)
+        .into_boxed::<MultiBackend>();
+    if let Some(datastore) = with_backups {
+        users = users.or_filter(datastores::id.eq(datastore));
+    }
+    Ok(users.first(connection).optional()?)
+}
+
 /// Refuses an id of no storage.
 pub(crate) fn require(connection: &mut AnyConnection, id: Uuid) -> Result<(), StoreError> {
     find(connection, &id.to_string()).map(|_| ())
@@ -188,17 +215,12 @@ impl Store {
         let text = id.to_string();
         self.write(now, |transaction| {
             find(transaction.connection, &text)?;
-            let of_datastores = datastores::table.filter(datastores::storage_id.eq(&text));
-            let of_backups = backups::table.filter(backups::storage_id.eq(&text));
-            let used =
-                of_datastores.select(datastores::id).first::<String>(transaction.connection).optional()?.is_some()
-                    || of_backups.select(backups::id).first::<String>(transaction.connection).optional()?.is_some();
-            if used {
-                return Err(StoreError::StorageInUse);
+            if let Some(name) = user_of(transaction.connection, &text)? {
+                return Err(StoreError::StorageInUse { by: format!("the datastore {name:?}") });
             }
             match diesel::delete(storages::table.find(&text)).execute(transaction.connection) {
                 Err(DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _)) => {
-                    return Err(StoreError::StorageInUse);
+                    return Err(StoreError::StorageInUse { by: "a datastore".to_owned() });
                 }
                 outcome => outcome?,
             };

@@ -7,6 +7,8 @@
 //! The interface is blocking and knows no async runtime: asynchronous tests call it where they set up and tear down.
 //! This crate uses none of our other crates, so each of them can use it in tests.
 
+mod authority;
+mod bucket_service;
 mod cache;
 mod command;
 mod control_database;
@@ -29,6 +31,8 @@ mod valkey_binary;
 mod wait;
 mod wheel;
 
+pub use authority::authority_pem;
+pub use bucket_service::{BUCKET, BUCKET_KEY_ID, BUCKET_SECRET, BucketService};
 pub use control_database::{ControlDatabase, control_database};
 pub use key_value::{KeyValueBuilder, KeyValueServer, Redis, Valkey};
 pub use mariadb::{MariaDb, MariaDbBuilder};

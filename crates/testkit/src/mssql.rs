@@ -2,12 +2,14 @@
 //! refuses, with its numbers. There is no SQL Server to be had for tests, so what passes here was not seen on a real one.
 //!
 //! It knows the part of Transact-SQL that backups and restores use. Each database has one table, `dbo.entries`, with one column,
-//! `note`. Backup devices and the databases' files are real files, the former in a format of its own ([`media`]).
+//! `note`. The databases' files are real files, and backup devices are real files or objects of a real S3 service, in a format of its own
+//! ([`media`]).
 
 mod altering;
 mod backing_up;
 mod builder;
 mod database;
+mod device;
 mod encryption;
 mod error;
 mod evaluation;
@@ -15,6 +17,7 @@ mod headers;
 mod instance;
 mod lexer;
 mod media;
+mod object_storage;
 mod performing;
 mod query;
 mod reader;
@@ -115,6 +118,21 @@ impl Mssql {
         for account in instance.accounts.values_mut() {
             account.denied.insert((database.map(str::to_lowercase), permission.to_uppercase()));
         }
+    }
+
+    /// Makes a credential, as `CREATE CREDENTIAL` does.
+    pub fn create_credential(&self, name: &str, identity: &str, secret: &str) {
+        let credential = instance::Credential { identity: identity.to_owned(), secret: secret.to_owned() };
+        self.shared.lock().credentials.insert(name.to_owned(), credential);
+    }
+
+    /// Says that a database's data file is as large as this.
+    pub fn set_data_bytes(&self, database: &str, bytes: u64) {
+        self.change(database, |found| {
+            if let Some(file) = found.files.iter_mut().find(|file| !file.is_log) {
+                file.bytes = bytes;
+            }
+        });
     }
 
     /// Makes a database one of an availability group.

@@ -15,7 +15,7 @@ use crate::problem::ObjectFault;
 
 /// The size of a range, and how many are read ahead.
 const RANGE_BYTES: u64 = 4 << 20;
-const RANGES_AHEAD: usize = 2;
+pub(crate) const RANGES_AHEAD: usize = 2;
 
 /// The next bytes of an object.
 pub(crate) struct Fetched {
@@ -50,7 +50,7 @@ pub(crate) fn fetch(
         .buffered(RANGES_AHEAD)
 }
 
-fn ranges(size: u64) -> impl Iterator<Item = Range<u64>> {
+pub(crate) fn ranges(size: u64) -> impl Iterator<Item = Range<u64>> {
     (0..size.div_ceil(RANGE_BYTES)).map(move |index| {
         let start = index * RANGE_BYTES;
         start..(start + RANGE_BYTES).min(size)

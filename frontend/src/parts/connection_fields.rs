@@ -5,6 +5,7 @@ use leptos::prelude::*;
 
 use super::field::{FieldErrors, TextField};
 use super::service_fields::ServiceFields;
+use super::shared_place_fields::SharedPlaceFields;
 use super::show::Show;
 use crate::state::connection_draft::ConnectionDraft;
 
@@ -28,7 +29,7 @@ pub fn ConnectionFields(
     has_password: bool,
 ) -> impl IntoView {
     let port = Signal::derive(move || draft.engine.get().default_port().to_string());
-    let needs_directory = Memo::new(move |_| draft.engine.get().needs_shared_directory());
+    let needs_shared_place = Memo::new(move |_| draft.engine.get().needs_shared_place());
     let directory = Signal::derive(move || usual_directory(draft.engine.get()).to_owned());
     let password_hint =
         if has_password { "Empty keeps the password that is saved." } else { "Kept encrypted; never shown again." };
@@ -46,10 +47,10 @@ pub fn ConnectionFields(
                 <TextField label="Password" pointer="/password" value=draft.password errors class="half" kind="password" optional=true autocomplete="new-password" hint=password_hint />
             </div>
         </section>
-        <Show when=move || needs_directory.get()>
-            <SharedDirectoryFields draft errors />
+        <Show when=move || needs_shared_place.get()>
+            <SharedPlaceFields draft errors />
         </Show>
-        <Show when=move || !needs_directory.get()>
+        <Show when=move || !needs_shared_place.get()>
             <section class="panel section" aria-labelledby="section-restore">
                 <header>
                     <h2 id="section-restore">"For restores in place"</h2>
@@ -61,22 +62,5 @@ pub fn ConnectionFields(
                 </div>
             </section>
         </Show>
-    }
-}
-
-/// The directory through which a server that writes its backups itself hands them to the worker.
-#[component]
-fn SharedDirectoryFields(draft: ConnectionDraft, errors: FieldErrors) -> impl IntoView {
-    view! {
-        <section class="panel section" aria-labelledby="section-shared-directory">
-            <header>
-                <h2 id="section-shared-directory">"Shared directory"</h2>
-                <p>"The server writes each backup into it, the worker stores it and removes it. A restore goes the other way."</p>
-            </header>
-            <div class="fields">
-                <TextField label="As the server sees it" pointer="/shared_directory/server_path" value=draft.server_path errors placeholder="/var/opt/mssql/holdfast" hint="An absolute path of the server's own system, such as D:\\holdfast or \\\\host\\share. The server's account may write there." />
-                <TextField label="As the worker sees it" pointer="/shared_directory/worker_path" value=draft.worker_path errors placeholder="/srv/holdfast" hint="The same directory, mounted where the worker runs. It needs room for the largest database's backup." />
-            </div>
-        </section>
     }
 }

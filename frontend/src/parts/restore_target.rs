@@ -123,7 +123,7 @@ pub fn TargetChoice(draft: TargetDraft) -> impl IntoView {
 fn NewFields(draft: TargetDraft) -> impl IntoView {
     let TargetDraft { connection, worker, errors, source, method, .. } = draft;
     let through_server = method.restores_through_server();
-    let needs_shared = source.with_value(|source| source.engine.needs_shared_directory());
+    let needs_shared = source.with_value(|source| source.engine.needs_shared_place());
     let port = source.with_value(|source| source.engine.default_port().to_string());
     let (name, as_known) = source.with_value(|source| {
         let usual =
@@ -132,7 +132,7 @@ fn NewFields(draft: TargetDraft) -> impl IntoView {
     });
     let about_worker = format!("The name of the worker on that machine. Empty: {as_known}.");
     let about_password = format!("Empty: that of {name}, whose accounts the backup holds.");
-    let about_shared = format!("Empty: that of {name}.");
+    let about_shared = format!("Empty: the shared place of {name}.");
     let about_address =
         if through_server { "Where an empty server runs." } else { "Where the server will be reached." };
     view! {

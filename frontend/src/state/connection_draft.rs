@@ -16,6 +16,13 @@ pub enum ServiceKind {
     None,
 }
 
+/// The places through which a server hands its backups to the worker that can be chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedKind {
+    Directory,
+    Storage,
+}
+
 /// The fields of a connection's form.
 #[derive(Clone, Copy)]
 pub struct ConnectionDraft {
@@ -26,6 +33,8 @@ pub struct ConnectionDraft {
     pub username: RwSignal<String>,
     pub password: RwSignal<String>,
     pub data_directory: RwSignal<String>,
+    pub shared_kind: RwSignal<SharedKind>,
+    pub shared_storage: RwSignal<Option<Uuid>>,
     /// The shared directory as the server sees it, and as the worker does.
     pub server_path: RwSignal<String>,
     pub worker_path: RwSignal<String>,
@@ -53,6 +62,8 @@ impl ConnectionDraft {
             username: empty(),
             password: empty(),
             data_directory: empty(),
+            shared_kind: RwSignal::new(SharedKind::Directory),
+            shared_storage: RwSignal::new(None),
             server_path: empty(),
             worker_path: empty(),
             service_kind: RwSignal::new(ServiceKind::Systemd),
@@ -79,6 +90,10 @@ impl ConnectionDraft {
             draft.server_path.set(directory.server_path.clone());
             draft.worker_path.set(directory.worker_path.clone());
         }
+        if let Some(storage) = datastore.shared_storage_id {
+            draft.shared_kind.set(SharedKind::Storage);
+            draft.shared_storage.set(Some(storage));
+        }
         let lines = |arguments: &[String]| arguments.join("\n");
         draft.service_kind.set(match &datastore.service {
             Service::Systemd { unit } => {
@@ -104,7 +119,7 @@ impl ConnectionDraft {
 
     /// How the server is stopped and started, as it was typed.
     fn service(&self) -> Service {
-        if self.engine.get().needs_shared_directory() {
+        if self.engine.get().needs_shared_place() {
             // It is restored through the server, which runs all the time.
             return Service::None;
         }
@@ -124,12 +139,31 @@ impl ConnectionDraft {
         }
     }
 
-    /// The shared directory that was typed, where the engine has one; none when neither path was.
+    /// The shared directory or storage that was chosen, where the engine needs one.
+    fn shared_place(&self) -> (Option<SharedDirectory>, Option<Uuid>) {
+        if !self.engine.get().needs_shared_place() {
+            return (None, None);
+        }
+        match self.shared_kind.get() {
+            SharedKind::Directory => (self.shared_directory(), None),
+            SharedKind::Storage => (None, self.shared_storage.get()),
+        }
+    }
+
+    /// What the shared rules can't know: that a storage was to be chosen.
+    fn lacks_storage(&self) -> Option<FieldError> {
+        let is_lacking = self.engine.get().needs_shared_place()
+            && self.shared_kind.get() == SharedKind::Storage
+            && self.shared_storage.get().is_none();
+        is_lacking.then(|| FieldError::new("/shared_storage_id", "choose one; those of kind S3 are listed"))
+    }
+
+    /// The shared directory that was typed; none when neither path was.
     fn shared_directory(&self) -> Option<SharedDirectory> {
         let typed = |path: RwSignal<String>| path.get().trim().to_owned();
         let directory = SharedDirectory { server_path: typed(self.server_path), worker_path: typed(self.worker_path) };
         let is_empty = directory.server_path.is_empty() && directory.worker_path.is_empty();
-        (self.engine.get().needs_shared_directory() && !is_empty).then_some(directory)
+        (!is_empty).then_some(directory)
     }
 
     /// The port that was typed; `None` where nothing was.
@@ -148,6 +182,7 @@ impl ConnectionDraft {
     /// The fields that the shared rules refuse.
     pub fn to_create(self) -> Result<DatastoreCreate, Vec<FieldError>> {
         let port = self.typed_port();
+        let (shared_directory, shared_storage_id) = self.shared_place();
         let create = DatastoreCreate {
             name: self.name.get(),
             engine: self.engine.get(),
@@ -156,7 +191,8 @@ impl ConnectionDraft {
             username: filled(&self.username.get()),
             password: Some(self.password.get()).filter(|password| !password.is_empty()).map(Secret::new),
             data_directory: filled(&self.data_directory.get()),
-            shared_directory: self.shared_directory(),
+            shared_directory,
+            shared_storage_id,
             service: Some(self.service()),
             worker: None,
             storage_id: None,
@@ -164,6 +200,7 @@ impl ConnectionDraft {
         };
         let mut errors = create.validate();
         errors.extend(port.err());
+        errors.extend(self.lacks_storage());
         if errors.is_empty() { Ok(create) } else { Err(errors) }
     }
 
@@ -189,10 +226,12 @@ impl ConnectionDraft {
     ) -> Result<NewDatastore, Vec<FieldError>> {
         let port = self.typed_port();
         let through_server = method.restores_through_server();
+        let (shared_directory, shared_storage_id) = self.shared_place();
         let new = NewDatastore {
             name: self.name.get_untracked(),
             data_directory: filled(&self.data_directory.get_untracked()).filter(|_| !through_server),
-            shared_directory: self.shared_directory(),
+            shared_directory,
+            shared_storage_id,
             service: Some(self.service()).filter(|service| *service != Service::None && !through_server),
             host: filled(&self.host.get_untracked()),
             port: port.clone().unwrap_or_default(),
@@ -213,7 +252,7 @@ impl ConnectionDraft {
         let changed = |typed: String, before: &str| (typed != before).then_some(typed);
         let port = self.typed_port();
         let service = self.service();
-        let shared_directory = self.shared_directory();
+        let (shared_directory, shared_storage_id) = self.shared_place();
         let patch = DatastorePatch {
             name: changed(self.name.get(), &datastore.name),
             host: changed(self.host.get().trim().to_owned(), &datastore.host),
@@ -229,6 +268,7 @@ impl ConnectionDraft {
                 datastore.data_directory.as_deref().unwrap_or_default(),
             ),
             shared_directory: (shared_directory != datastore.shared_directory).then_some(shared_directory),
+            shared_storage_id: (shared_storage_id != datastore.shared_storage_id).then_some(shared_storage_id),
             service: (service != datastore.service).then_some(service),
             worker: None,
             storage_id: None,
@@ -237,6 +277,7 @@ impl ConnectionDraft {
         };
         let mut errors = patch.validate();
         errors.extend(port.err());
+        errors.extend(self.lacks_storage());
         if errors.is_empty() { Ok(patch) } else { Err(errors) }
     }
 }

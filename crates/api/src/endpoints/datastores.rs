@@ -310,6 +310,7 @@ fn changes_connection(change: &DatastorePatch) -> bool {
         password,
         data_directory,
         shared_directory,
+        shared_storage_id,
         service,
         worker,
         storage_id: _,
@@ -322,6 +323,7 @@ fn changes_connection(change: &DatastorePatch) -> bool {
         || password.is_some()
         || data_directory.is_some()
         || shared_directory.is_some()
+        || shared_storage_id.is_some()
         || service.is_some()
         || worker.is_some()
 }
@@ -330,6 +332,8 @@ fn changes_connection(change: &DatastorePatch) -> bool {
 fn as_draft(saved: DatastoreAccess, worker: Option<String>, change: &DatastorePatch) -> DatastoreCreate {
     // What was found at the old address says nothing of the new one.
     let moved = change.host.is_some() || change.port.is_some();
+    let shared_storage_id = saved.shared_storage.map(|storage| storage.id);
+    let (shared_directory, shared_storage_id) = change.shared_place(saved.shared_directory, shared_storage_id);
     DatastoreCreate {
         name: change.name.clone().unwrap_or(saved.name),
         engine: saved.engine,
@@ -338,7 +342,8 @@ fn as_draft(saved: DatastoreAccess, worker: Option<String>, change: &DatastorePa
         username: change.username.clone().or(saved.username),
         password: change.password.clone().or(saved.password),
         data_directory: change.data_directory.clone().or(saved.data_directory.filter(|_| !moved)),
-        shared_directory: change.shared_directory.clone().unwrap_or(saved.shared_directory),
+        shared_directory,
+        shared_storage_id,
         service: change.service.clone().or(Some(saved.service)),
         worker: change.worker.clone().or(worker),
         storage_id: None,

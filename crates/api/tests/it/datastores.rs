@@ -189,3 +189,44 @@ async fn a_storage_in_use_stays_and_its_secret_is_never_shown() {
     service.delete(&format!("/api/v1/storages/{}", default.as_str().unwrap())).await.problem(409, "storage_in_use");
     service.stop().await;
 }
+
+#[actix_web::test]
+async fn a_shared_storage_is_a_bucket_and_never_beside_a_directory() {
+    let service = TestService::start().await;
+    let worker = service.worker(success);
+    let bucket = json!({"name": "bucket", "kind": "s3", "bucket": "backups", "access_key_id": "AK", "secret_access_key": PASSWORD});
+    let bucket = service.post("/api/v1/storages", bucket).await.json()["id"].clone();
+    let local = service.post("/api/v1/storages", json!({"name": "local", "kind": "local", "path": "/a"})).await;
+    let local = local.json()["id"].clone();
+    let directory = json!({"server_path": "/srv/x", "worker_path": "/srv/x"});
+    let registration = |storage: &serde_json::Value, directory: Option<&serde_json::Value>| {
+        let mut body = serde_json::to_value(draft("shop")).unwrap();
+        body["shared_storage_id"] = storage.clone();
+        body["shared_directory"] = directory.cloned().unwrap_or_default();
+        body
+    };
+    let nothing = json!(uuid::Uuid::nil());
+    for address in ["/api/v1/datastores", "/api/v1/datastores/test"] {
+        for body in [registration(&bucket, Some(&directory)), registration(&local, None), registration(&nothing, None)]
+        {
+            let refused = service.post(address, body).await;
+            refused.problem(422, "validation_failed");
+            refused.field("/shared_storage_id");
+        }
+    }
+    let created = service.post("/api/v1/datastores", registration(&bucket, None)).await;
+    assert_eq!((created.status.as_u16(), &created.json()["shared_storage_id"]), (201, &bucket), "{}", created.text);
+    assert!(!created.text.contains(PASSWORD));
+    let address = created.header("location").to_owned();
+    let both = service.patch(&address, json!({"shared_storage_id": bucket, "shared_directory": directory})).await;
+    both.problem(422, "validation_failed");
+    service.patch(&address, json!({"shared_storage_id": local})).await.problem(422, "validation_failed");
+    let used = service.delete(&format!("/api/v1/storages/{}", bucket.as_str().unwrap())).await;
+    used.problem(409, "storage_in_use");
+    assert!(used.text.contains("shop"), "{}", used.text);
+    let changed = service.patch(&address, json!({"shared_directory": directory})).await.json();
+    assert_eq!((&changed["shared_directory"], &changed["shared_storage_id"]), (&directory, &serde_json::Value::Null));
+    service.delete(&format!("/api/v1/storages/{}", bucket.as_str().unwrap())).await;
+    worker.stop().await;
+    service.stop().await;
+}

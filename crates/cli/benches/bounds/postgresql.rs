@@ -53,6 +53,7 @@ impl Database for Postgres {
             password: Some(Secret::new(&self.backup_password)),
             data_directory: Some(self.data_directory.display().to_string()),
             shared_directory: None,
+            shared_storage_id: None,
             service: Some(Service::Command {
                 start: self.start_command(),
                 stop: self.stop_command(),

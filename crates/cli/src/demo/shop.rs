@@ -147,6 +147,7 @@ async fn register(server: &dyn DemoServer, memory: &ServerMemory, client: &Clien
             password: Some(Secret::new(memory.password.clone())),
             data_directory: Some(server.data_directory().to_string_lossy().into_owned()),
             shared_directory: None,
+            shared_storage_id: None,
             service: Some(server.service()),
             worker: None,
             storage_id: None,

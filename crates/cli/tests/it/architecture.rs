@@ -11,7 +11,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("process", &[]),
     ("store", &["domain"]),
     ("vault", &["domain", "dial"]),
-    ("engines", &["domain", "process"]),
+    ("engines", &["domain", "vault", "process"]),
     ("worker", &["domain", "client", "engines", "vault", "process"]),
     ("api", &["domain", "dial", "store"]),
     ("holdfast", &["domain", "client", "dial", "store", "api", "worker", "vault", "engines", "process"]),

@@ -115,6 +115,7 @@ async fn restores_that_must_not_begin_do_not() {
             name: name.to_owned(),
             data_directory: Some(data_directory.to_owned()),
             shared_directory: None,
+            shared_storage_id: None,
             service: None,
             host: None,
             port: None,

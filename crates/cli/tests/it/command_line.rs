@@ -58,6 +58,8 @@ fn wrong_settings_of_the_network_are_refused_with_a_hint() {
     assert!(said.contains("/nowhere/certificate.pem") && said.contains("hint:"), "{said}");
     assert!(serve(&["--trusted-proxy", "proxy.example"]).contains("CIDR"));
     assert!(serve(&["--allow-private-address", "10.0.0.0/40"]).contains("CIDR"));
+    let said = serve(&["--trust-authority", "/etc/hostname"]);
+    assert!(said.contains("no certificate") && said.contains("hint:"), "{said}");
     assert!(serve(&["--public-url", "https://example.com/holdfast"]).contains("hint:"));
     let provider = ["--oidc-client-id", "x", "--oidc-role", "a=viewer", "--oidc-issuer"];
     assert!(serve(&[&provider[..], &["http://login.example"]].concat()).contains("https://"));

@@ -30,6 +30,7 @@ async fn a_copy_leaves_the_server_alone(server: &dyn Logged, other: &dyn Logged)
             name: name.to_owned(),
             data_directory: Some(directory.to_string_lossy().into_owned()),
             shared_directory: None,
+            shared_storage_id: None,
             service,
             host: None,
             port: Some(port),

@@ -131,6 +131,7 @@ async fn into_an_empty_server(plane: &Plane, server: &dyn Administered, empty: &
             name: "copy".to_owned(),
             data_directory: None,
             shared_directory: None,
+            shared_storage_id: None,
             service: None,
             host: None,
             port: Some(empty.port()),

@@ -23,6 +23,8 @@ pub struct Plane {
     pub directory: tempfile::TempDir,
     /// Where its workers look for the server's programs too.
     pub programs: Option<PathBuf>,
+    /// The certificate of an authority that its workers trust.
+    pub authority: Option<PathBuf>,
 }
 
 /// A process that dies with the value, and with the test's own process.
@@ -78,7 +80,7 @@ impl Plane {
         let mut command = Self::command(directory.path());
         command.env("HOLDFAST_LOG", level).stderr(log);
         let (process, client) = Self::started(command);
-        Self { process, client, directory, programs: None }
+        Self { process, client, directory, programs: None, authority: None }
     }
 
     /// Starts one with further options.
@@ -86,7 +88,7 @@ impl Plane {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = tempfile::Builder::new().prefix("holdfast-it-").tempdir().expect("a directory");
         let (process, client) = Self::spawn(directory.path(), options);
-        Self { process, client, directory, programs: None }
+        Self { process, client, directory, programs: None, authority: None }
     }
 
     /// The control plane's process.
@@ -198,6 +200,9 @@ impl Plane {
         command.args(&arguments[1..]).env("HOLDFAST_LOG", "warn").stdout(Stdio::null());
         if let Some(directory) = &self.programs {
             command.env("HOLDFAST_POSTGRESQL_BIN", directory).env("HOLDFAST_MYSQL_BIN", directory);
+        }
+        if let Some(authority) = &self.authority {
+            command.arg("--trust-authority").arg(authority);
         }
         command
     }

@@ -1,13 +1,13 @@
-//! Restores of SQL Server through the binary: of a chain, over a worker's death, into another server. It is a double of the wire
+//! Restores of SQL Server through the binary: of a chain, over a worker's death, into another server, through a bucket. It is a double of the wire
 //! protocol here. Restores to a moment are in [`super::log_backups`].
 
 use std::time::Duration;
 
 use domain::{
     Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, JobStatus, NewDatastore, RestoreCreate,
-    RestoreStatus, RestoreTargetDraft, VerificationStatus,
+    RestoreStatus, RestoreTargetDraft, Secret, StorageConfig, StorageCreate, VerificationStatus,
 };
-use testkit::Mssql;
+use testkit::{BUCKET, BUCKET_KEY_ID, BUCKET_SECRET, BucketService, Mssql};
 
 use crate::plane::Plane;
 use crate::servers;
@@ -126,6 +126,7 @@ async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
         name: "copy".to_owned(),
         data_directory: None,
         shared_directory: None,
+        shared_storage_id: None,
         service: None,
         host: None,
         port: Some(empty.double.port),
@@ -144,4 +145,49 @@ async fn a_backup_becomes_a_datastore_of_its_own_on_an_empty_server() {
     assert_eq!(restore.status, RestoreStatus::Completed, "{restore:?}\n{told}");
     empty.assert_entries(&["backed up"]);
     server.assert_entries(&["backed up"]);
+}
+
+/// A bucket of a service that the worker was told to trust, in the place of a directory.
+#[tokio::test(flavor = "multi_thread")]
+async fn backups_pass_through_a_bucket_whose_secret_no_statement_holds() {
+    let (server, bucket) = (Server::start(), BucketService::start_encrypted());
+    for database in ["shop", "it's [two]"] {
+        server.double.create_database(database);
+    }
+    let mut plane = Plane::start();
+    let authority = plane.directory.path().join("authority.pem");
+    std::fs::write(&authority, testkit::authority_pem()).expect("written");
+    plane.authority = Some(authority);
+    let _worker = plane.worker();
+    let config = StorageConfig::S3 {
+        bucket: BUCKET.to_owned(),
+        region: None,
+        endpoint: Some(bucket.endpoint()),
+        prefix: None,
+        access_key_id: BUCKET_KEY_ID.to_owned(),
+    };
+    let create =
+        StorageCreate { name: "exchange".to_owned(), config, secret_access_key: Some(Secret::new(BUCKET_SECRET)) };
+    let storage = plane.client.storage_create(&create).await.expect("the storage is there");
+    let registration =
+        DatastoreCreate { shared_directory: None, shared_storage_id: Some(storage.id), ..server.registration() };
+    let datastore = plane.client.datastore_create(&registration).await.expect("it is registered");
+    let name = format!("s3://127.0.0.1:{}/{BUCKET}", bucket.port);
+    let remedy = datastore.findings.iter().find_map(|finding| finding.remedy.clone()).expect("a remedy");
+    assert!(remedy.starts_with(&format!("CREATE CREDENTIAL [{name}] WITH")), "{:#?}", datastore.findings);
+    server.double.create_credential(&name, "S3 Access Key", &format!("{BUCKET_KEY_ID}:{BUCKET_SECRET}"));
+    let found = plane.client.datastore_test(datastore.id).await.expect("it is tested");
+    assert!(found.capabilities.restore_in_place, "{:#?}", found.findings);
+
+    server.insert("1 full");
+    backed_up(&plane, &datastore, BackupType::Full).await;
+    server.insert("2 differential");
+    let differential = backed_up(&plane, &datastore, BackupType::Differential).await;
+    server.insert("3 later");
+    plane.restore(differential.id, &datastore.name).await;
+    server.assert_entries(&["1 full", "2 differential"]);
+    let statements = server.double.statements().join("\n");
+    assert!(statements.contains(&format!("TO URL = N'{name}/holdfast-{}-", datastore.id)), "{statements}");
+    assert!(!statements.contains(BUCKET_SECRET) && !statements.contains("DISK = "), "{statements}");
+    assert_eq!(bucket.files(), Vec::<String>::new(), "nothing is left in the bucket");
 }

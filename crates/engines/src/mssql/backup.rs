@@ -1,22 +1,19 @@
-//! A backup: the server writes each database into a file in the shared directory, from where it is streamed and removed.
+//! A backup: the server writes each database into a file in the shared place, from where it is streamed and removed.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::NaiveDateTime;
 use domain::transaction_log::LogRange;
 use domain::{BackupType, ErrorCode, LogLevel, Method};
-use tokio::io::{AsyncRead, ReadBuf};
 
 use super::client::Session;
 use super::facts::{DatabaseFacts, ServerFacts};
 use super::header::{self, BackedUpFile, Header};
-use super::names::{identifier, literal};
+use super::names::identifier;
 use super::progress::Watch;
-use super::shared::{Shared, SharedFile};
+use super::shared::{self, Shared, SharedFile};
 use super::{EXTENSION, by_hand, increment, preflight};
 use crate::problem::Problem;
 use crate::{BackupFacts, BackupRequest, EngineError, OutputStream, Parent, RunningBackup, StreamSpec};
@@ -28,6 +25,8 @@ struct Running {
     session: Session,
     watch: Watch,
     shared: Shared,
+    /// What is read at the moment.
+    reading: Option<SharedFile>,
     backup_type: BackupType,
     parent: Option<Parent>,
     before: ServerFacts,
@@ -76,13 +75,16 @@ pub(super) async fn start(request: BackupRequest) -> Result<Box<dyn RunningBacku
         (Some(parent), _) => increment::check(&parent.manifest, &databases, backup_type)?,
         (None, _) => return Err(EngineError::ParentUnusable { reason: "there is no backup to build on".to_owned() }),
     }
-    shared.sweep();
-    preflight::check_shared(&mut session, &shared).await.map_err(Problem::into_error)?;
+    let is_log = backup_type == BackupType::Log;
+    shared.too_large(&databases, is_log, before.compresses()).map_or(Ok(()), |problem| Err(problem.into_error()))?;
+    shared.sweep().await;
+    shared::server_reads(&mut session, &before, &shared).await.map_err(Problem::into_error)?;
     let estimated_bytes = databases.iter().map(DatabaseFacts::size_bytes).sum();
     Ok(Box::new(Running {
         session,
         watch: Watch { datastore, log, cancel },
         shared,
+        reading: None,
         backup_type,
         parent,
         before,
@@ -121,14 +123,17 @@ impl RunningBackup for Running {
     }
 
     async fn next_stream(&mut self) -> Result<Option<OutputStream>, EngineError> {
+        if let Some(read) = self.reading.take() {
+            read.remove().await;
+        }
         let Some(database) = self.pending.pop_front() else { return Ok(None) };
         let file = self.shared.file(EXTENSION);
         let done = self.back_up(&database, &file).await?;
         self.done.push(done);
         let spec = StreamSpec::new(stream_name(self.done.len() - 1), EXTENSION);
-        let opened =
-            tokio::fs::File::open(&file.path).await.map_err(|error| file.unusable("read what is in", &error))?;
-        Ok(Some(OutputStream::new(spec, FileStream { opened, _file: file })))
+        let output = file.open().await?;
+        self.reading = Some(file);
+        Ok(Some(OutputStream { spec, output }))
     }
 
     async fn finish(mut self: Box<Self>) -> Result<BackupFacts, EngineError> {
@@ -159,13 +164,12 @@ impl Running {
         let failed = |refusal: super::refusal::Refusal| refusal.during(&what, &datastore);
         self.watch.long(&mut self.session, &what, &statement).await.map_err(failed)?;
         // Header and checksums, as a restore would read them. // F-02
-        let device = literal(&file.server_path);
         let verifying = format!("Verifying the backup of {:?}", database.name);
-        let verify = format!("RESTORE VERIFYONLY FROM DISK = {device} WITH CHECKSUM");
+        let verify = format!("RESTORE VERIFYONLY {}", file.from("CHECKSUM"));
         self.watch.long(&mut self.session, &verifying, &verify).await.map_err(failed)?;
-        let header = self.session.rows(&what, &format!("RESTORE HEADERONLY FROM DISK = {device}")).await?;
+        let header = self.session.rows(&what, &format!("RESTORE HEADERONLY {}", file.from(""))).await?;
         let header = Header::read(&header, &database.name, self.backup_type, self.before.clock)?;
-        let files = self.session.rows(&what, &format!("RESTORE FILELISTONLY FROM DISK = {device}")).await?;
+        let files = self.session.rows(&what, &format!("RESTORE FILELISTONLY {}", file.from(""))).await?;
         self.check_line(&header.range)?;
         Ok(Done {
             statement,
@@ -177,19 +181,8 @@ impl Running {
 
     fn statement(&self, database: &DatabaseFacts, file: &SharedFile) -> String {
         let what = if self.backup_type == BackupType::Log { "LOG" } else { "DATABASE" };
-        let mut options = vec!["FORMAT", "INIT", "CHECKSUM"];
-        if self.before.compresses() {
-            options.push("COMPRESSION");
-        }
-        if self.backup_type == BackupType::Differential {
-            options.insert(0, "DIFFERENTIAL");
-        }
-        format!(
-            "BACKUP {what} {} TO DISK = {} WITH {}, NAME = N'Holdfast'",
-            identifier(&database.name),
-            literal(&file.server_path),
-            options.join(", ")
-        )
+        let options = if self.backup_type == BackupType::Differential { "DIFFERENTIAL, " } else { "" };
+        format!("BACKUP {what} {} {}", identifier(&database.name), file.to(options, self.before.compresses()))
     }
 
     /// Between the look at the server and the backup somebody else may have made one.
@@ -244,21 +237,5 @@ impl Running {
             log_ranges: self.done.into_iter().map(|done| done.range).collect(),
             continuation: None,
         }
-    }
-}
-
-/// A backup in the shared directory, which is removed when it was read or nobody reads it any more.
-struct FileStream {
-    opened: tokio::fs::File,
-    _file: SharedFile,
-}
-
-impl AsyncRead for FileStream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.opened).poll_read(context, buffer)
     }
 }

@@ -142,6 +142,7 @@ mod tests {
             password: None,
             data_directory: None,
             shared_directory: None,
+            shared_storage: None,
             service: Service::None,
             server_identity: None,
             log_branch: String::new(),

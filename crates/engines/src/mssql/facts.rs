@@ -139,7 +139,11 @@ impl ServerFacts {
 
     /// Whether the edition compresses backups (manual, "Editions and supported features"): Express and Web do not.
     pub(super) fn compresses(&self) -> bool {
-        self.engine_edition != EXPRESS && !self.edition.starts_with("Web")
+        !self.is_express() && !self.edition.starts_with("Web")
+    }
+
+    pub(super) const fn is_express(&self) -> bool {
+        self.engine_edition == EXPRESS
     }
 
     /// The databases that people made and that can be backed up now.

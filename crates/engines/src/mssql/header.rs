@@ -1,4 +1,4 @@
-//! What the server reads out of a backup in the shared directory.
+//! What the server reads out of a backup in the shared place.
 
 use chrono::{DateTime, Duration, FixedOffset, NaiveDateTime, TimeZone, Utc};
 use domain::transaction_log::LogRange;

@@ -8,7 +8,7 @@ use super::client::Session;
 use super::facts::{DatabaseFacts, ServerFacts};
 use super::names::identifier;
 use super::preflight;
-use super::shared::Shared;
+use super::shared::{self, Shared};
 use crate::EngineError;
 use crate::problem::{Increments, Problem, fine, judge, judge_logs, offline};
 
@@ -42,8 +42,9 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     let mut against_backups = Vec::new();
     against_backups.extend(preflight::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
     against_backups.extend(preflight::check_backup_permissions(&mut session, &facts, &databases).await?);
-    let shared = check_shared(&mut session, datastore).await.err();
+    let shared = check_shared(&mut session, &facts, datastore).await.err();
     against_backups.extend(shared.clone());
+    against_backups.extend(too_large(&facts, &databases, datastore));
     let mut against_restores = Vec::from_iter(shared);
     against_restores.extend(preflight::check_server_permissions(&mut session, &facts).await?);
     against_restores.extend(groups(&databases));
@@ -81,10 +82,15 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     })
 }
 
-async fn check_shared(session: &mut Session, datastore: &DatastoreAccess) -> Result<(), Problem> {
+async fn check_shared(session: &mut Session, facts: &ServerFacts, datastore: &DatastoreAccess) -> Result<(), Problem> {
     let shared = Shared::of(datastore).map_err(|error| Problem::of_error(&error))?;
-    preflight::check_shared(session, &shared).await?;
-    preflight::check_written_by_server(session, &shared).await
+    shared::server_reads(session, facts, &shared).await?;
+    shared::server_writes(session, &shared).await
+}
+
+fn too_large(facts: &ServerFacts, databases: &[DatabaseFacts], datastore: &DatastoreAccess) -> Option<Problem> {
+    let shared = Shared::of(datastore).ok()?;
+    [false, true].into_iter().find_map(|of_logs| shared.too_large(databases, of_logs, facts.compresses()))
 }
 
 /// The general sentence is about directories.

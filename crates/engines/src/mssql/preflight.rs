@@ -1,15 +1,11 @@
 //! What has to be so before anything is begun, and the statement that makes it so. // F-56
 
-use std::os::unix::fs::PermissionsExt;
-
 use domain::ErrorCode;
 use domain::assignment::DatastoreAccess;
 
 use super::client::Session;
 use super::facts::{DatabaseFacts, ServerFacts};
 use super::names::{identifier, literal};
-use super::refusal::{Refusal, number};
-use super::shared::{Shared, SharedFile};
 use crate::EngineError;
 use crate::problem::Problem;
 
@@ -109,66 +105,4 @@ pub(super) async fn check_server_permissions(
     }
     let detail = format!("The login {} lacks {}.", facts.login, reasons.join(", "));
     Ok(Some(Problem::new(ErrorCode::MissingPrivilege, detail).remedy(remedy)))
-}
-
-/// Tries that the server can read what the worker puts into the shared directory: of a file that is there and no backup it says so,
-/// and of one that it can't open it says that.
-pub(super) async fn check_shared(session: &mut Session, shared: &Shared) -> Result<(), Problem> {
-    let file = shared.file("probe");
-    let written = write_for_server(&file, b"Holdfast asks whether the server can read this.");
-    written.map_err(|error| Problem::of_error(&file.unusable("write into", &error)))?;
-    let sql = format!("RESTORE HEADERONLY FROM DISK = {}", literal(&file.server_path));
-    match session.ask(&sql).await {
-        Err(Refusal::Server { number: number::NOT_MEDIA, .. }) => Ok(()),
-        Err(Refusal::Server { number: number::DEVICE, message }) => Err(Problem::new(
-            ErrorCode::ServerSettingMissing,
-            format!(
-                "The server does not see what the worker writes into the shared directory: {} of the worker is not {} of the server, \
-                 or the server's account may not read it. It said: {message}",
-                shared.worker_path().display(),
-                shared.server_path()
-            ),
-        )
-        .remedy(format!("chown mssql: {}", shared.worker_path().display()))),
-        Err(refusal) => Err(Problem::new(
-            ErrorCode::MissingPrivilege,
-            format!("Whether the server can read the shared directory could not be found out: {refusal}"),
-        )),
-        Ok(_) => Err(Problem::new(ErrorCode::Internal, "The server takes a text for a backup.")),
-    }
-}
-
-/// Tries that the server can write there and the worker read it, with a backup of the small database `model`. Whoever may not back
-/// that one up finds out with the first backup.
-pub(super) async fn check_written_by_server(session: &mut Session, shared: &Shared) -> Result<(), Problem> {
-    let allowed = "SELECT HAS_PERMS_BY_NAME(N'model', N'DATABASE', N'BACKUP DATABASE') AS allowed";
-    let rows = session.ask(allowed).await.unwrap_or_default();
-    if !rows.first().is_some_and(|row| row.is_set("allowed")) {
-        return Ok(());
-    }
-    let file = shared.file("probe");
-    let sql = format!("BACKUP DATABASE [model] TO DISK = {} WITH COPY_ONLY, FORMAT, INIT", literal(&file.server_path));
-    session.long(&sql).await.map_err(|refusal| {
-        let detail = format!("The server can't write into {}: {refusal}", shared.server_path());
-        let remedy = format!("chown mssql: {}", shared.worker_path().display());
-        Problem::new(ErrorCode::ServerSettingMissing, detail).remedy(remedy)
-    })?;
-    std::fs::File::open(&file.path)
-        .map(drop)
-        .map_err(|error| Problem::of_error(&file.unusable("read what is in", &error)))
-}
-
-/// Writes a small file that the server's account can read.
-fn write_for_server(file: &SharedFile, content: &[u8]) -> std::io::Result<()> {
-    std::fs::write(&file.path, content)?;
-    hand_over(file)
-}
-
-/// Lets the server's account read a file: it gets the directory's owner and group where the worker may do that, otherwise the group
-/// of the directory, or the worker's, is given the right.
-pub(super) fn hand_over(file: &SharedFile) -> std::io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
-    let directory = file.path.parent().unwrap_or(&file.path).metadata()?;
-    let _ = std::os::unix::fs::chown(&file.path, Some(directory.uid()), Some(directory.gid()));
-    std::fs::set_permissions(&file.path, std::fs::Permissions::from_mode(0o640))
 }

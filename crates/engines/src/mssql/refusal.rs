@@ -67,9 +67,12 @@ impl Refusal {
             Self::Server { number: number::LOGIN_FAILED, .. } => {
                 format!("\nALTER LOGIN {} WITH PASSWORD = N'…';", identifier(user))
             }
-            Self::Server { number: number::DEVICE, .. } => {
+            Self::Server { number: number::DEVICE, .. } if datastore.shared_directory.is_some() => {
                 "\nThe server must be able to read and write the shared directory under the path that the datastore names for it."
                     .to_owned()
+            }
+            Self::Server { number: number::DEVICE, .. } => {
+                "\nThe server's credential for the shared storage must be allowed to list, read and write there.".to_owned()
             }
             _ => String::new(),
         };

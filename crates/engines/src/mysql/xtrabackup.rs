@@ -241,6 +241,7 @@ mod tests {
             password: Some(Secret::new("secret")),
             data_directory: None,
             shared_directory: None,
+            shared_storage: None,
             service: Service::None,
             server_identity: None,
             log_branch: "origin".into(),

@@ -30,6 +30,7 @@ pub fn access(engine: Engine, port: u16, username: &str, password: Option<&str>)
         server_identity: None,
         log_branch: "origin".into(),
         shared_directory: None,
+        shared_storage: None,
     }
 }
 

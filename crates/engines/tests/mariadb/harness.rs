@@ -32,6 +32,7 @@ pub fn access(engine: Engine, port: u16) -> DatastoreAccess {
         password: Some(Secret::new(testkit::BACKUP_PASSWORD)),
         data_directory: None,
         shared_directory: None,
+        shared_storage: None,
         service: Service::Command { start: vec!["/bin/true".into()], stop: vec!["/bin/true".into()], status: None },
         server_identity: None,
         log_branch: "origin".into(),

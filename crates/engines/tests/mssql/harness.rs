@@ -149,12 +149,22 @@ pub fn unusable<T>(made: Result<T, EngineError>) -> String {
 }
 
 /// The streams of a chain, out of memory.
-struct Memory(Vec<Stored>);
+struct Memory {
+    chain: Vec<Stored>,
+    /// After how many bytes reading fails.
+    breaks_after: Option<usize>,
+}
 
 #[async_trait]
 impl StreamSource for Memory {
     async fn open(&self, link: usize, stream: &str) -> Result<Box<dyn AsyncRead + Send + Unpin>, EngineError> {
-        Ok(Box::new(std::io::Cursor::new(self.0[link].streams[stream].clone())))
+        let content = self.chain[link].streams[stream].clone();
+        let Some(length) = self.breaks_after else { return Ok(Box::new(std::io::Cursor::new(content))) };
+        let broken = tokio_util::io::StreamReader::new(futures::stream::iter([
+            Ok(bytes::Bytes::from(content[..length].to_vec())),
+            Err(std::io::Error::other("the object is not what was written")),
+        ]));
+        Ok(Box::new(broken))
     }
 }
 
@@ -167,6 +177,20 @@ pub struct Restoring {
 
 impl Restoring {
     pub fn new(access: &DatastoreAccess, chain: &[&Stored], stop: Option<RecoveryStop>) -> Self {
+        Self::reading(access, chain, stop, None)
+    }
+
+    /// Of a backup whose streams can be read so far only.
+    pub fn breaking_off(access: &DatastoreAccess, backup: &Stored, after: usize) -> Self {
+        Self::reading(access, &[backup], None, Some(after))
+    }
+
+    fn reading(
+        access: &DatastoreAccess,
+        chain: &[&Stored],
+        stop: Option<RecoveryStop>,
+        breaks_after: Option<usize>,
+    ) -> Self {
         let directories = (tempfile::tempdir().expect("keep"), tempfile::tempdir().expect("work"));
         let log = Log::default();
         let chain: Vec<Stored> = chain.iter().map(|stored| (*stored).clone()).collect();
@@ -181,7 +205,7 @@ impl Restoring {
             },
             target: RestoreTarget::InPlace,
             chain: chain.iter().map(|stored| stored.manifest.clone()).collect(),
-            source: Arc::new(Memory(chain)),
+            source: Arc::new(Memory { chain, breaks_after }),
             stop,
             progress: Arc::new(|_| {}),
         };

@@ -1,6 +1,8 @@
 //! The double against what the T-SQL reference shows and says: statements as its examples write them (names and paths are ours), and
 //! the refusals that it documents. What the double takes, the real server is documented to take.
 
+use testkit::{BUCKET_KEY_ID, BUCKET_SECRET, Mssql};
+
 use super::harness::full;
 use super::server::Server;
 
@@ -166,4 +168,43 @@ async fn logins_see_what_they_may() {
     let refused =
         server.try_sql(&format!("BACKUP DATABASE db TO DISK = '{}'", server.shared_path("x").display())).await;
     assert_eq!(refused.expect_err("denied").0, 262);
+}
+
+/// "SQL Server back up to URL for S3-compatible object storage": the credential, a backup with compression and the largest parts, and its
+/// restore; and what the page on troubleshooting shows.
+#[tokio::test]
+async fn a_backup_goes_to_a_bucket_and_comes_back() {
+    let server = Server::without_credential(Mssql::builder());
+    server.create("AdventureWorks2022").await;
+    server.insert("AdventureWorks2022", "row").await;
+    let bucket = server.bucket_url();
+    let url = format!("{bucket}/sqlbackups/AdventureWorks2022.bak");
+    let backup = format!(
+        "BACKUP DATABASE AdventureWorks2022 TO URL = '{url}' WITH FORMAT, MAXTRANSFERSIZE = 20971520, COMPRESSION"
+    );
+    let refused = |(number, message): (u32, String), part: &str| {
+        assert_eq!(number, 3201, "{message}");
+        assert!(message.contains(part), "{message}");
+    };
+    refused(server.try_sql(&backup).await.expect_err("no credential"), "50(The request is not supported.)");
+    let secret = format!("{BUCKET_KEY_ID}:{BUCKET_SECRET}");
+    server.sql(&format!("CREATE CREDENTIAL [{bucket}] WITH IDENTITY = 'S3 Access Key', SECRET = '{secret}';")).await;
+    server.sql(&backup).await;
+    server.delete_all("AdventureWorks2022").await;
+    let region = r#"RESTORE_OPTIONS = '{"s3": {"region":"us-west-1"}}'"#;
+    server.sql(&format!("RESTORE DATABASE AdventureWorks2022 FROM URL = '{url}' WITH REPLACE, {region}")).await;
+    assert_eq!(server.entries("AdventureWorks2022").await, ["row"]);
+
+    refused(server.try_sql(&backup.replace("FORMAT, ", "")).await.expect_err("it is there"), "50(");
+    refused(server.try_sql(&backup.replace("FORMAT", "INIT")).await.expect_err("no such option"), "50(");
+    refused(server.try_sql(&backup.replace(", COMPRESSION", "")).await.expect_err("of the default size"), "50(");
+    refused(server.try_sql(&backup.replace("/backups/", "/nonExistingBucket/")).await.expect_err("no bucket"), "50(");
+    // The most specific credential is taken.
+    server
+        .sql(&format!("CREATE CREDENTIAL [{bucket}/sqlbackups] WITH IDENTITY = 'S3 Access Key', SECRET = 'a:b';"))
+        .await;
+    refused(server.try_sql(&backup).await.expect_err("a wrong key"), "5(Access is denied.)");
+    let nobody = Server::with_bucket(Mssql::builder().trusting_nobody());
+    let sql = format!("BACKUP DATABASE model TO URL = '{}/model.bak' WITH FORMAT", nobody.bucket_url());
+    refused(nobody.try_sql(&sql).await.expect_err("a certificate of nobody"), "12175(");
 }

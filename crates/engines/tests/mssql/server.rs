@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use domain::assignment::DatastoreAccess;
-use domain::{Engine, Secret, Service, SharedDirectory};
+use domain::{Engine, Secret, Service, SharedDirectory, StorageAccess, StorageConfig};
 use tempfile::TempDir;
-use testkit::{Mssql, MssqlBuilder};
+use testkit::{BUCKET, BUCKET_KEY_ID, BUCKET_SECRET, BucketService, Mssql, MssqlBuilder};
 use tiberius::{AuthMethod, Client, Config, EncryptionLevel, Row};
 use tokio::net::TcpStream;
 use tokio_util::compat::{Compat, TokioAsyncWriteCompatExt};
@@ -16,6 +16,8 @@ pub struct Server {
     pub access: DatastoreAccess,
     /// None for a real one.
     pub double: Option<Mssql>,
+    /// The bucket that it shares with the worker instead of the directory.
+    pub bucket: Option<BucketService>,
     _shared: Option<TempDir>,
 }
 
@@ -38,24 +40,64 @@ impl Server {
             password: Some(Secret::new(testkit::BACKUP_PASSWORD)),
             data_directory: None,
             shared_directory: Some(SharedDirectory { server_path: path.clone(), worker_path: path }),
+            shared_storage: None,
             service: Service::None,
             server_identity: None,
             log_branch: "origin".into(),
         };
-        Self { access, double: Some(double), _shared: Some(shared) }
+        Self { access, double: Some(double), bucket: None, _shared: Some(shared) }
+    }
+
+    /// A double that shares a bucket with the worker, and has no credential for it yet.
+    pub fn without_credential(builder: MssqlBuilder) -> Self {
+        let authority = testkit::authority_pem().as_bytes();
+        dial::set_for_process(dial::Policy::default().and_loopback().trusting(authority).expect("a certificate"));
+        let (mut server, bucket) = (Self::start(builder), BucketService::start_encrypted());
+        server.access.shared_directory = None;
+        let config = StorageConfig::S3 {
+            bucket: BUCKET.into(),
+            region: None,
+            endpoint: Some(bucket.endpoint()),
+            prefix: Some("exchange/sql".into()),
+            access_key_id: BUCKET_KEY_ID.into(),
+        };
+        let secret_access_key = Some(Secret::new(BUCKET_SECRET));
+        server.access.shared_storage = Some(StorageAccess { id: Uuid::new_v4(), config, secret_access_key });
+        server.bucket = Some(bucket);
+        server
+    }
+
+    /// The same, with its credential.
+    pub fn with_bucket(builder: MssqlBuilder) -> Self {
+        let server = Self::without_credential(builder);
+        let name = server.bucket_url();
+        server.fake().create_credential(&name, "S3 Access Key", &format!("{BUCKET_KEY_ID}:{BUCKET_SECRET}"));
+        server
+    }
+
+    /// As the server calls it.
+    pub fn bucket_url(&self) -> String {
+        format!("s3://127.0.0.1:{}/{BUCKET}", self.service().port)
+    }
+
+    pub fn service(&self) -> &BucketService {
+        self.bucket.as_ref().expect("a bucket")
     }
 
     /// A server that somebody else runs.
     pub fn real(access: DatastoreAccess) -> Self {
-        Self { access, double: None, _shared: None }
+        Self { access, double: None, bucket: None, _shared: None }
     }
 
     pub fn fake(&self) -> &Mssql {
         self.double.as_ref().expect("the double")
     }
 
-    /// The names of the files in the shared directory.
+    /// The names of the files in the shared directory, or of all that is in the bucket.
     pub fn shared_files(&self) -> Vec<String> {
+        if let Some(bucket) = &self.bucket {
+            return bucket.files();
+        }
         let directory = self.access.shared_directory.as_ref().expect("a shared directory");
         let entries = std::fs::read_dir(&directory.worker_path).expect("list it");
         entries.map(|entry| entry.expect("an entry").file_name().into_string().expect("a name")).collect()

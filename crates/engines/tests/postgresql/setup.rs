@@ -31,6 +31,7 @@ pub fn access(server: &Postgres) -> DatastoreAccess {
         password: Some(Secret::new(server.backup_password.clone())),
         data_directory: None,
         shared_directory: None,
+        shared_storage: None,
         service: Service::Command {
             start: server.start_command(),
             stop: server.stop_command(),

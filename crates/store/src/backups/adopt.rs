@@ -200,6 +200,7 @@ fn adopt_datastore(
         project_id: None,
         restore_guard: false,
         shared_directory: None,
+        shared_storage_id: None,
     };
     diesel::insert_into(datastores::table).values(&row).execute(transaction.connection)?;
     transaction.changed(EventKind::Datastore, id, Some(id));

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use domain::assignment::DatastoreAccess;
 use domain::{Datastore, DatastoreOverview, DatastoreStatus, EventKind, SharedDirectory};
+use uuid::Uuid;
 
 use crate::StoreError;
 use crate::columns::{from_json, optional_uuid, time, uuid, word};
@@ -11,6 +12,7 @@ use crate::connection::AnyConnection;
 use crate::datastores::overview::overviews;
 use crate::keys::Keys;
 use crate::schema::datastores;
+use crate::storages;
 use crate::transaction::Transaction;
 
 #[derive(Debug, Clone, Queryable, Insertable, AsChangeset)]
@@ -43,6 +45,7 @@ pub struct DatastoreRow {
     pub project_id: Option<String>,
     pub restore_guard: bool,
     pub shared_directory: Option<String>,
+    pub shared_storage_id: Option<String>,
 }
 
 /// Where a datastore's password is sealed.
@@ -83,9 +86,13 @@ impl DatastoreRow {
             .map_err(|_| StoreError::UnreadableColumn { column: "datastores.port", value: self.port.to_string() })
     }
 
-    fn shared_directory(&self) -> Result<Option<SharedDirectory>, StoreError> {
+    pub fn shared_directory(&self) -> Result<Option<SharedDirectory>, StoreError> {
         let column = "datastores.shared_directory";
         self.shared_directory.as_deref().map(|directory| from_json(column, directory)).transpose()
+    }
+
+    pub fn shared_storage_id(&self) -> Result<Option<Uuid>, StoreError> {
+        optional_uuid("datastores.shared_storage_id", self.shared_storage_id.as_deref())
     }
 
     /// The datastore as people see it.
@@ -101,6 +108,7 @@ impl DatastoreRow {
             port: self.port()?,
             has_password: self.password_sealed.is_some(),
             shared_directory: self.shared_directory()?,
+            shared_storage_id: self.shared_storage_id()?,
             service: from_json("datastores.service", &self.service)?,
             storage_id: uuid("datastores.storage_id", &self.storage_id)?,
             project_id: optional_uuid("datastores.project_id", self.project_id.as_deref())?,
@@ -124,13 +132,16 @@ impl DatastoreRow {
     }
 
     /// All that a worker needs to reach the server.
-    pub fn access(self, key: &Keys) -> Result<DatastoreAccess, StoreError> {
+    pub fn access(self, connection: &mut AnyConnection, key: &Keys) -> Result<DatastoreAccess, StoreError> {
+        let shared_storage = self.shared_storage_id.as_deref();
+        let shared_storage = shared_storage.map(|id| storages::shared_access(connection, key, id)).transpose()?;
         Ok(DatastoreAccess {
             id: uuid("datastores.id", &self.id)?,
             engine: word("datastores.engine", &self.engine)?,
             port: self.port()?,
             password: key.open_secret(&password_place(&self.id), self.password_sealed.as_deref())?,
             shared_directory: self.shared_directory()?,
+            shared_storage,
             service: from_json("datastores.service", &self.service)?,
             name: self.name,
             host: self.host,

@@ -17,6 +17,7 @@ use crate::datastores::row::{self as datastore_row, DatastoreRow};
 use crate::jobs::condition;
 use crate::jobs::row::JobRow;
 use crate::schema::jobs;
+use crate::storages;
 use crate::transaction::Transaction;
 use crate::{Store, StoreError};
 
@@ -176,8 +177,12 @@ impl Store {
 
     /// Has a worker look at a server that is not registered. Its access is sealed in the job and goes when that ends;
     /// nothing else is recorded.
+    ///
+    /// # Errors
+    /// [`StoreError::NotShareable`].
     pub fn job_create_inspect_draft(&self, draft: &DatastoreCreate, now: DateTime<Utc>) -> Result<Job, StoreError> {
-        let access = DatastoreAccess {
+        let shared_storage = draft.shared_storage_id.map(|id| id.to_string());
+        let access = |shared_storage| DatastoreAccess {
             id: new_id(now),
             name: draft.name.clone(),
             engine: draft.engine,
@@ -187,12 +192,17 @@ impl Store {
             password: draft.password.clone(),
             data_directory: draft.data_directory.clone(),
             shared_directory: draft.shared_directory.clone(),
+            shared_storage,
             service: draft.service.clone().unwrap_or(Service::None),
             server_identity: None,
             log_branch: FIRST_BRANCH.to_owned(),
         };
-        let access = to_json("jobs.input", &access)?;
         self.write(now, |transaction| {
+            let shared_storage = shared_storage
+                .as_deref()
+                .map(|id| storages::shared_access(transaction.connection, transaction.key, id))
+                .transpose()?;
+            let access = to_json("jobs.input", &access(shared_storage))?;
             let (name, worker) = (draft.name.clone(), draft.worker.clone());
             insert_sealed(transaction, JobKind::Inspect, name, worker, &access)?.into_job(transaction.connection)
         })

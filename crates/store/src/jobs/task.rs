@@ -29,7 +29,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
             let chain_start =
                 parent.as_ref().map(|parent| logs::chain_start(transaction.connection, parent)).transpose()?.flatten();
             Task::Backup {
-                datastore: row.access(transaction.key)?,
+                datastore: row.access(transaction.connection, transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &backup.storage_id)?,
                 backup: BackupTask {
                     id: uuid("backups.id", &backup.id)?,
@@ -98,7 +98,7 @@ pub fn task(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Task, Sto
                 .select(backups::id)
                 .load(transaction.connection)?;
             Task::Sweep {
-                datastore: row.access(transaction.key)?,
+                datastore: row.access(transaction.connection, transaction.key)?,
                 storage: storages::access(transaction.connection, transaction.key, &storage)?,
                 backups: backups.iter().map(|id| uuid("backups.id", id)).collect::<Result<_, _>>()?,
                 expired_logs: logs::expired(transaction, datastore)?,
@@ -132,7 +132,7 @@ fn inspected(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<Datastor
     let id = datastore_id(job)?;
     let row = datastore_row::find(transaction.connection, id)?;
     let data_directory = row.data_directory.clone();
-    Ok(DatastoreAccess { data_directory, ..row.access(transaction.key)? })
+    Ok(DatastoreAccess { data_directory, ..row.access(transaction.connection, transaction.key)? })
 }
 
 /// What was sealed in the job, if anything.
@@ -159,7 +159,7 @@ fn datastore_id(job: &JobRow) -> Result<&str, StoreError> {
 
 fn datastore(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<DatastoreAccess, StoreError> {
     let id = datastore_id(job)?;
-    datastore_row::find(transaction.connection, id)?.access(transaction.key)
+    datastore_row::find(transaction.connection, id)?.access(transaction.connection, transaction.key)
 }
 
 fn backup(transaction: &mut Transaction<'_>, job: &JobRow) -> Result<BackupRow, StoreError> {

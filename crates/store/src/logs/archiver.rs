@@ -100,7 +100,7 @@ pub fn end(transaction: &mut Transaction<'_>, datastore: DatastoreRow) -> Result
         return Ok(());
     }
     let (name, worker) = (datastore.name.clone(), datastore.worker.clone());
-    let access = to_json("jobs.input", &datastore.access(transaction.key)?)?;
+    let access = to_json("jobs.input", &datastore.access(transaction.connection, transaction.key)?)?;
     insert_sealed(transaction, JobKind::EndLogArchiving, name, worker, &access)?;
     Ok(())
 }
@@ -287,7 +287,7 @@ fn take(
         branch: datastore.log_branch.clone(),
         storage: storages::access(transaction.connection, transaction.key, &datastore.storage_id)?,
         compression_level: upkeep::settings(transaction.connection, &datastore)?.compression_level,
-        datastore: datastore.access(transaction.key)?,
+        datastore: datastore.access(transaction.connection, transaction.key)?,
         interval_seconds: INTERVAL_SECONDS,
     }))
 }

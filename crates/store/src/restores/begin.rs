@@ -77,7 +77,7 @@ impl Store {
             let source = datastore_row::find(transaction.connection, &source)?;
             let storage = uuid("datastores.storage_id", &source.storage_id)?;
             if registration.password.is_none() {
-                registration.password = source.access(transaction.key)?.password;
+                registration.password = source.access(transaction.connection, transaction.key)?.password;
             }
             let datastore = datastores::insert_for_restore(transaction, &registration, storage)?;
             insert_restore(transaction, backup, datastore, request)?.into_restore(None)

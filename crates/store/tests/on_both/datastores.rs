@@ -1,14 +1,14 @@
 //! Registering, changing and forgetting datastores and storages.
 
-use domain::assignment::TaskResult;
+use domain::assignment::{Task, TaskResult};
 use domain::{
-    Capabilities, DatastorePatch, DatastoreStatus, ErrorCode, Inspection, JobStatus, Secret, Service, StorageConfig,
-    StorageCreate, StoragePatch,
+    Capabilities, DatastoreCreate, DatastorePatch, DatastoreStatus, ErrorCode, Inspection, JobStatus, Secret, Service,
+    SharedDirectory, Storage, StorageConfig, StorageCreate, StoragePatch,
 };
 use store::{DatastoreFilter, PageRequest, StoreError};
 use uuid::Uuid;
 
-use crate::fixture::{after, inspection, now};
+use crate::fixture::{Fixture, after, inspection, now};
 use crate::on_both;
 
 on_both! {
@@ -41,6 +41,60 @@ on_both! {
         assert_eq!(access.password.unwrap().expose(), "another");
         let nowhere = DatastorePatch { storage_id: Some(Uuid::nil()), ..DatastorePatch::default() };
         assert!(matches!(fixture.store.datastore_update(datastore.id, &nowhere, now()), Err(StoreError::NotFound { what: "storage" })));
+    }
+
+    fn a_shared_storage_is_a_bucket_that_takes_the_directory_s_place(fixture) {
+        let datastore = fixture.datastore("shop");
+        let directory = SharedDirectory { server_path: "/srv".into(), worker_path: "/srv".into() };
+        let bucket = bucket(fixture, "exchange");
+        let patch = |directory, storage| DatastorePatch {
+            shared_directory: directory,
+            shared_storage_id: storage,
+            ..DatastorePatch::default()
+        };
+        let change = |change: &DatastorePatch| {
+            let changed = fixture.store.datastore_update(datastore.id, change, after(1))?;
+            Ok::<_, StoreError>((changed.shared_directory, changed.shared_storage_id))
+        };
+        let named = Some(Some(directory.clone()));
+        assert_eq!(change(&patch(named.clone(), None)).unwrap(), (Some(directory.clone()), None));
+        assert_eq!(change(&patch(None, Some(Some(bucket.id)))).unwrap(), (None, Some(bucket.id)));
+        assert_eq!(change(&DatastorePatch::default()).unwrap(), (None, Some(bucket.id)));
+        let access = fixture.store.datastore_access(datastore.id).unwrap().shared_storage.unwrap();
+        assert_eq!((access.id, access.secret_access_key.unwrap().expose()), (bucket.id, "bucket-secret"));
+
+        // No directory, and no storage that is not there.
+        for other in [fixture.storage().id, Uuid::nil()] {
+            assert!(matches!(change(&patch(None, Some(Some(other)))), Err(StoreError::NotShareable)));
+            let draft = DatastoreCreate { shared_storage_id: Some(other), ..fixture.draft("other") };
+            assert!(matches!(fixture.store.job_create_inspect_draft(&draft, now()), Err(StoreError::NotShareable)));
+            let made = fixture.store.datastore_create(&draft, fixture.storage().id, None, None, now());
+            assert!(matches!(made, Err(StoreError::NotShareable)), "{made:?}");
+        }
+        assert_eq!(change(&patch(named, None)).unwrap(), (Some(directory), None));
+        assert_eq!(change(&patch(Some(None), None)).unwrap(), (None, None));
+    }
+
+    fn a_storage_through_which_backups_pass_stays_and_its_user_is_named(fixture) {
+        let bucket = bucket(fixture, "exchange");
+        let draft = DatastoreCreate { shared_storage_id: Some(bucket.id), ..fixture.draft("shop") };
+        let datastore = fixture.store.datastore_create(&draft, fixture.storage().id, None, None, now()).unwrap();
+        let refused = fixture.store.storage_delete(bucket.id, now()).unwrap_err();
+        assert!(matches!(&refused, StoreError::StorageInUse { by } if by.contains("\"shop\"")), "{refused:?}");
+        assert_eq!(refused.code(), ErrorCode::StorageInUse);
+        fixture.store.datastore_delete(datastore.id, false, now()).unwrap();
+        fixture.store.storage_delete(bucket.id, now()).unwrap();
+    }
+
+    // Its secret travels sealed in the job, and to the worker with the datastore.
+    fn f80_the_test_of_a_server_that_is_not_registered_brings_its_shared_storage(fixture) {
+        let bucket = bucket(fixture, "exchange");
+        let draft = DatastoreCreate { shared_storage_id: Some(bucket.id), ..fixture.draft("shop") };
+        fixture.store.job_create_inspect_draft(&draft, now()).unwrap();
+        let assignment = fixture.claim(now());
+        let Task::Inspect { datastore } = assignment.task else { panic!("{:?}", assignment.task) };
+        let access = datastore.shared_storage.unwrap();
+        assert_eq!((access.id, access.secret_access_key.unwrap().expose()), (bucket.id, "bucket-secret"));
     }
 
     fn f54_the_first_identity_stays_and_silence_forgets_nothing(fixture) {
@@ -140,4 +194,16 @@ on_both! {
         assert_eq!(fixture.store.storage_default().unwrap(), default);
         assert_eq!(fixture.store.storage_list(&PageRequest::default()).unwrap().total, 2);
     }
+}
+
+fn bucket(fixture: &Fixture, name: &str) -> Storage {
+    let config = StorageConfig::S3 {
+        bucket: "exchange".into(),
+        region: None,
+        endpoint: Some("https://minio.example:9000".into()),
+        prefix: None,
+        access_key_id: "AK".into(),
+    };
+    let create = StorageCreate { name: name.into(), config, secret_access_key: Some(Secret::new("bucket-secret")) };
+    fixture.store.storage_create(&create, now()).unwrap()
 }

@@ -122,6 +122,7 @@ impl Fixture {
             password: Some(Secret::new("canary-password")),
             data_directory: None,
             shared_directory: None,
+            shared_storage_id: None,
             service: None,
             worker: None,
             storage_id: None,

@@ -2,7 +2,7 @@
 
 use super::database::State;
 use super::error::ServerError;
-use super::instance::Instance;
+use super::instance::{Credential, Instance};
 use super::statement::Alteration;
 
 /// The database `master`, in which a session that lost its own stands.
@@ -148,4 +148,22 @@ pub(super) fn create(instance: &mut Instance, session: i64, name: &str) -> Resul
         return Err(ServerError::permission("CREATE DATABASE", "master"));
     }
     instance.create(name).map(|_| ())
+}
+
+pub(super) fn create_credential(
+    instance: &mut Instance,
+    session: i64,
+    name: &str,
+    identity: &str,
+    secret: &str,
+) -> Result<(), ServerError> {
+    if !instance.may(&login(instance, session), None, "ALTER ANY CREDENTIAL") {
+        return Err(ServerError::new(15247, 16, "User does not have permission to perform this action."));
+    }
+    if instance.credentials.contains_key(name) {
+        return Err(ServerError::new(15530, 16, format!("The credential with name \"{name}\" already exists.")));
+    }
+    let credential = Credential { identity: identity.to_owned(), secret: secret.to_owned() };
+    instance.credentials.insert(name.to_owned(), credential);
+    Ok(())
 }

@@ -1,10 +1,9 @@
 //! `BACKUP DATABASE` and `BACKUP LOG`.
 
-use std::path::Path;
-
 use uuid::Uuid;
 
 use super::database::{Database, State};
+use super::device::Device;
 use super::error::ServerError;
 use super::instance::Instance;
 use super::media::{self, BackupSet, BackupType, Record};
@@ -56,25 +55,13 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Makes the file, without its content: a backup that is stopped leaves such a one.
-pub(super) fn open_device(path: &str) -> Result<(), ServerError> {
-    let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    opened.map(drop).map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "3(The system cannot find the path specified.)",
-            _ => "5(Access is denied.)",
-        };
-        ServerError::device(path, reason)
-    })
-}
-
 /// Writes the backup.
 pub(super) fn write(
     instance: &mut Instance,
     session: i64,
     log: bool,
     name: &str,
-    path: &str,
+    device: &Device,
     options: &Options,
 ) -> Result<(), ServerError> {
     let (user, server, major) = (
@@ -83,6 +70,7 @@ pub(super) fn write(
         instance.version[0],
     );
     let start = instance.local_now();
+    let before = device.read(instance, options).ok();
     let copy_only = options.has("COPY_ONLY");
     let database = instance.database_mut(name)?;
     let backup_type = match (log, options.has("DIFFERENTIAL")) {
@@ -136,11 +124,11 @@ pub(super) fn write(
     let mut sets = if options.has("INIT") || options.has("FORMAT") {
         Vec::new()
     } else {
-        media::read(path).map(|(sets, _)| sets).unwrap_or_default()
+        before.and_then(|content| media::read(device.name(), content).ok()).map(|(sets, _)| sets).unwrap_or_default()
     };
     sets.push(set.clone());
-    media::write(Path::new(path), &sets)
-        .map_err(|error| ServerError::new(3202, 16, format!("Write on \"{path}\" failed: {error}")))?;
+    device.write(instance, options, media::written(&sets).as_bytes())?;
+    let database = instance.database_mut(name)?;
     note(database, &set, options.has("NORECOVERY"));
     instance.history.push(BackupSet { records: Vec::new(), padding: String::new(), ..set });
     Ok(())

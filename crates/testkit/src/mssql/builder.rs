@@ -23,6 +23,7 @@ pub struct MssqlBuilder {
     engine_edition: i64,
     zone: Tz,
     encrypts: bool,
+    trusts: bool,
 }
 
 impl Default for MssqlBuilder {
@@ -34,6 +35,7 @@ impl Default for MssqlBuilder {
             engine_edition: 3,
             zone: Tz::UTC,
             encrypts: false,
+            trusts: true,
         }
     }
 }
@@ -63,6 +65,12 @@ impl MssqlBuilder {
         Self { encrypts: true, ..self }
     }
 
+    /// Does not believe the authority of this process's encrypted services.
+    #[must_use]
+    pub fn trusting_nobody(self) -> Self {
+        Self { trusts: false, ..self }
+    }
+
     /// Starts it, with the backup account of [`crate::BACKUP_USER`].
     ///
     /// # Errors
@@ -83,6 +91,8 @@ impl MssqlBuilder {
             directory: directory.clone(),
             databases: Vec::new(),
             accounts: BTreeMap::from([(crate::BACKUP_USER.to_owned(), account)]),
+            credentials: BTreeMap::new(),
+            trusted: crate::authority::client(self.trusts)?,
             history: Vec::new(),
             sessions: BTreeMap::new(),
             next_session: 50,

@@ -69,6 +69,11 @@ impl ServerError {
         Self::new(3201, 16, format!("Cannot open backup device '{path}'. Operating system error {reason}."))
     }
 
+    /// What a URL can't be used for.
+    pub(super) fn unsupported(url: &str) -> Self {
+        Self::device(url, "50(The request is not supported.)")
+    }
+
     pub(super) fn not_media(path: &str) -> Self {
         let message = format!("The media family on device '{path}' is incorrectly formed. It can't be processed.");
         Self::new(3241, 16, message)

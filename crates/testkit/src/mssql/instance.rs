@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
+use rustls::ClientConfig;
 use uuid::Uuid;
 
 use super::database::{Database, State};
@@ -26,6 +28,13 @@ pub(super) struct Account {
     pub password: String,
     /// Permissions, with the database where they are one's.
     pub denied: BTreeSet<(Option<String>, String)>,
+}
+
+/// What the server is known by elsewhere.
+#[derive(Debug, Clone)]
+pub(super) struct Credential {
+    pub identity: String,
+    pub secret: String,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +60,9 @@ pub(super) struct Instance {
     pub directory: PathBuf,
     pub databases: Vec<Database>,
     pub accounts: BTreeMap<String, Account>,
+    pub credentials: BTreeMap<String, Credential>,
+    /// Whose certificates it believes.
+    pub trusted: Arc<ClientConfig>,
     pub history: Vec<BackupSet>,
     pub sessions: BTreeMap<i64, Session>,
     pub next_session: i64,

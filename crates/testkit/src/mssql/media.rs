@@ -1,7 +1,6 @@
-//! Backup devices: files with backup sets, in a format of the double's own. A file holds JSON after a line with its checksum.
+//! What is on backup devices: backup sets, in a format of the double's own. A device holds JSON after a line with its checksum.
 
 use std::hash::{DefaultHasher, Hasher};
-use std::path::Path;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -98,24 +97,17 @@ fn checksum(body: &str) -> u64 {
     hasher.finish()
 }
 
-/// Writes the sets to a file.
-pub(super) fn write(path: &Path, sets: &[BackupSet]) -> std::io::Result<()> {
-    let body = serde_json::to_string(sets)?;
-    std::fs::write(path, format!("{MAGIC}{:016x}\n{body}", checksum(&body)))
+/// The content of a device with these sets.
+pub(super) fn written(sets: &[BackupSet]) -> String {
+    let body = serde_json::to_string(sets).unwrap_or_default();
+    format!("{MAGIC}{:016x}\n{body}", checksum(&body))
 }
 
-/// The sets of a file, and whether they are as they were written.
-pub(super) fn read(path: &str) -> Result<(Vec<BackupSet>, bool), ServerError> {
-    let content = std::fs::read(path).map_err(|error| {
-        let reason = match error.kind() {
-            std::io::ErrorKind::NotFound => "2(The system cannot find the file specified.)",
-            _ => "5(Access is denied.)",
-        };
-        ServerError::device(path, reason)
-    })?;
-    let text = String::from_utf8(content).map_err(|_| ServerError::not_media(path))?;
+/// The sets of a device, and whether they are as they were written.
+pub(super) fn read(name: &str, content: Vec<u8>) -> Result<(Vec<BackupSet>, bool), ServerError> {
+    let text = String::from_utf8(content).map_err(|_| ServerError::not_media(name))?;
     let parts = text.strip_prefix(MAGIC).and_then(|rest| rest.split_once('\n'));
-    let (told, body) = parts.ok_or_else(|| ServerError::not_media(path))?;
-    let sets = serde_json::from_str(body).map_err(|_| ServerError::not_media(path))?;
+    let (told, body) = parts.ok_or_else(|| ServerError::not_media(name))?;
+    let sets = serde_json::from_str(body).map_err(|_| ServerError::not_media(name))?;
     Ok((sets, told == format!("{:016x}", checksum(body))))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::altering;
 use super::backing_up;
 use super::database::Database;
+use super::device::Device;
 use super::error::ServerError;
 use super::evaluation::Evaluation;
 use super::headers;
@@ -38,7 +39,7 @@ impl Connection {
             return End::Gone;
         }
         let end = match statement {
-            Statement::Backup { log, database, path, options } => self.back_up(*log, database, path, options),
+            Statement::Backup { log, database, device, options } => self.back_up(*log, database, device, options),
             other => self.at_once(other),
         };
         self.shared.changed.notify_all();
@@ -61,12 +62,13 @@ impl Connection {
         }
     }
 
-    fn back_up(&mut self, log: bool, database: &str, path: &str, options: &Options) -> End {
+    fn back_up(&mut self, log: bool, database: &str, device: &Device, options: &Options) -> End {
         let statement = backing_up::statement_name(log);
         let begun = {
             let mut instance = self.shared.lock();
             let begun = backing_up::check(&instance, self.id, log, database, options)
-                .and_then(|()| backing_up::open_device(path));
+                .and_then(|()| device.check(&instance, self.id, options))
+                .and_then(|()| device.open(&instance, options));
             if let Some(session) = instance.sessions.get_mut(&self.id) {
                 session.request = Some((statement.to_owned(), 40.0));
             }
@@ -80,7 +82,7 @@ impl Connection {
             return End::Gone;
         }
         let mut instance = self.shared.lock();
-        let written = backing_up::write(&mut instance, self.id, log, database, path, options);
+        let written = backing_up::write(&mut instance, self.id, log, database, device, options);
         drop(instance);
         self.rest();
         match written {
@@ -139,8 +141,11 @@ impl Connection {
                 self.write(instance, database.as_deref(), || notes.iter().cloned().map(Change::Insert).collect())
             }
             Statement::DeleteAll { database } => self.write(instance, database.as_deref(), || vec![Change::DeleteAll]),
-            Statement::Restore { kind, database, path, options } => {
-                return self.restore(instance, *kind, database, path.as_deref(), options);
+            Statement::CreateCredential { name, identity, secret } => {
+                altering::create_credential(instance, self.id, name, identity, secret)
+            }
+            Statement::Restore { kind, database, device, options } => {
+                return self.restore(instance, *kind, database, device.as_ref(), options);
             }
             Statement::Backup { .. } => Ok(()),
         };
@@ -191,7 +196,7 @@ impl Connection {
         instance: &mut Instance,
         kind: RestoreKind,
         database: &str,
-        path: Option<&str>,
+        device: Option<&Device>,
         options: &Options,
     ) -> End {
         let statement = match kind {
@@ -207,18 +212,28 @@ impl Connection {
         if looks && !instance.may(&login, None, "CREATE ANY DATABASE") {
             return End::Failed(ServerError::permission("CREATE DATABASE", "master").ends(statement));
         }
-        let ended = match (kind, path) {
-            (RestoreKind::HeaderOnly, Some(path)) => {
-                media::read(path).map(|(sets, is_whole)| End::Rows(headers::header_only(&sets, is_whole)))
+        let read = device.map(|device| {
+            device.check(instance, self.id, options)?;
+            Ok((device.name(), device.read(instance, options)?))
+        });
+        let read = match read.transpose() {
+            Ok(read) => read,
+            Err(error) => return End::Failed(ServerError::ends(error, statement)),
+        };
+        let ended = match (kind, read) {
+            (RestoreKind::HeaderOnly, Some((name, content))) => {
+                media::read(name, content).map(|(sets, is_whole)| End::Rows(headers::header_only(&sets, is_whole)))
             }
-            (RestoreKind::FileListOnly, Some(path)) => {
-                restoring::backup_set(path, options).map(|set| End::Rows(headers::file_list(&set)))
+            (RestoreKind::FileListOnly, Some((name, content))) => {
+                restoring::backup_set(name, content, options).map(|set| End::Rows(headers::file_list(&set)))
             }
-            (RestoreKind::VerifyOnly, Some(path)) => restoring::backup_set(path, options).map(|_| End::Nothing),
+            (RestoreKind::VerifyOnly, Some((name, content))) => {
+                restoring::backup_set(name, content, options).map(|_| End::Nothing)
+            }
             (RestoreKind::Database | RestoreKind::Log, None) => {
                 restoring::recover(instance, database, options).map(|_| End::Nothing)
             }
-            (_, Some(path)) => restoring::backup_set(path, options)
+            (_, Some((name, content))) => restoring::backup_set(name, content, options)
                 .and_then(|set| restoring::restore(instance, self.id, database, &set, options))
                 .map(|restored| restored.note.map_or(End::Nothing, End::Note)),
             (_, None) => Err(ServerError::syntax("FROM")),

@@ -9,13 +9,13 @@ use super::media::{self, BackupSet, BackupType, DatabaseFile, Record};
 use super::statement::Options;
 
 /// The backup set that a statement speaks of, found whole.
-pub(super) fn backup_set(path: &str, options: &Options) -> Result<BackupSet, ServerError> {
-    let (sets, is_whole) = media::read(path)?;
+pub(super) fn backup_set(name: &str, content: Vec<u8>, options: &Options) -> Result<BackupSet, ServerError> {
+    let (sets, is_whole) = media::read(name, content)?;
     if !is_whole {
         return Err(ServerError::new(3189, 16, "Damage to the backup set was detected."));
     }
     let number: usize = options.value("FILE").and_then(|number| number.parse().ok()).unwrap_or(1);
-    let missing = || ServerError::new(3287, 16, format!("The file ID {number} on device '{path}' is not there."));
+    let missing = || ServerError::new(3287, 16, format!("The file ID {number} on device '{name}' is not there."));
     sets.into_iter().nth(number.wrapping_sub(1)).ok_or_else(missing)
 }
 

@@ -1,5 +1,6 @@
 //! The statements that the double knows, and how they are read.
 
+use super::device::Device;
 use super::error::ServerError;
 use super::lexer::Token;
 use super::query::Query;
@@ -13,13 +14,13 @@ pub(super) enum Statement {
     Backup {
         log: bool,
         database: String,
-        path: String,
+        device: Device,
         options: Options,
     },
     Restore {
         kind: RestoreKind,
         database: String,
-        path: Option<String>,
+        device: Option<Device>,
         options: Options,
     },
     Alter {
@@ -33,6 +34,11 @@ pub(super) enum Statement {
     },
     Create {
         database: String,
+    },
+    CreateCredential {
+        name: String,
+        identity: String,
+        secret: String,
     },
     Insert {
         database: Option<String>,
@@ -129,6 +135,7 @@ fn statement(reader: &mut Reader) -> Result<Statement, ServerError> {
             reader.skip_statement();
             Ok(Statement::Nothing)
         }
+        "CREATE" if reader.takes_word("CREDENTIAL") => credential(reader),
         "CREATE" => {
             reader.expect_word("DATABASE")?;
             Ok(Statement::Create { database: reader.name()? })
@@ -147,8 +154,8 @@ fn backup(reader: &mut Reader) -> Result<Statement, ServerError> {
     let log = is_log(reader)?;
     let database = reader.name()?;
     reader.expect_word("TO")?;
-    let path = device(reader)?;
-    Ok(Statement::Backup { log, database, path, options: options(reader)? })
+    let device = device(reader)?;
+    Ok(Statement::Backup { log, database, device, options: options(reader)? })
 }
 
 fn is_log(reader: &mut Reader) -> Result<bool, ServerError> {
@@ -159,13 +166,23 @@ fn is_log(reader: &mut Reader) -> Result<bool, ServerError> {
     }
 }
 
-fn device(reader: &mut Reader) -> Result<String, ServerError> {
-    if !reader.takes_word("DISK") {
+fn device(reader: &mut Reader) -> Result<Device, ServerError> {
+    let is_url = reader.takes_word("URL");
+    if !is_url && !reader.takes_word("DISK") {
         let name = reader.name()?;
         return Err(ServerError::new(3206, 16, format!("Backup device '{name}' does not exist.")));
     }
     reader.expect_symbol("=")?;
-    reader.text()
+    reader.text().map(if is_url { Device::Url } else { Device::Disk })
+}
+
+/// `CREATE CREDENTIAL name WITH IDENTITY = '…', SECRET = '…'`
+fn credential(reader: &mut Reader) -> Result<Statement, ServerError> {
+    let name = reader.name()?;
+    let options = options(reader)?;
+    let text = |option: &str| options.value(option).map(str::to_owned);
+    let identity = text("IDENTITY").ok_or_else(|| ServerError::syntax("IDENTITY"))?;
+    Ok(Statement::CreateCredential { name, identity, secret: text("SECRET").unwrap_or_default() })
 }
 
 fn restore(reader: &mut Reader) -> Result<Statement, ServerError> {
@@ -180,8 +197,8 @@ fn restore(reader: &mut Reader) -> Result<Statement, ServerError> {
     };
     let named = matches!(kind, RestoreKind::Database | RestoreKind::Log);
     let database = if named { reader.name()? } else { String::new() };
-    let path = if reader.takes_word("FROM") { Some(device(reader)?) } else { None };
-    Ok(Statement::Restore { kind, database, path, options: options(reader)? })
+    let device = if reader.takes_word("FROM") { Some(device(reader)?) } else { None };
+    Ok(Statement::Restore { kind, database, device, options: options(reader)? })
 }
 
 fn options(reader: &mut Reader) -> Result<Options, ServerError> {

@@ -58,6 +58,15 @@ pub(super) fn view(
                 .for_each(|name| table.push(vec![Value::text(name.clone()), Value::text(name.clone())]));
             Ok(table)
         }
+        ("sys", "credentials") => {
+            let mut table = Table::new(&[("name", Kind::Text), ("credential_identity", Kind::Text)]);
+            let sees =
+                ["VIEW ANY DEFINITION", "ALTER ANY CREDENTIAL"].iter().any(|one| instance.may(&login, None, one));
+            for (name, credential) in instance.credentials.iter().filter(|_| sees) {
+                table.push(vec![Value::text(name.clone()), Value::text(credential.identity.clone())]);
+            }
+            Ok(table)
+        }
         ("sys", "symmetric_keys") => {
             let mut table = Table::new(&[("name", Kind::Text), ("key_guid", Kind::Guid)]);
             if instance.may(&login, None, "VIEW ANY DEFINITION") && current.id == 1 {

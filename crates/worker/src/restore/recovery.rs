@@ -194,6 +194,7 @@ fn access_of(journal: &Journal) -> DatastoreAccess {
         password: None,
         data_directory: Some(record.layout.data_directory.to_string_lossy().into_owned()),
         shared_directory: None,
+        shared_storage: None,
         service: record.service.clone(),
         server_identity: None,
         log_branch: domain::log_archive::FIRST_BRANCH.to_owned(),

@@ -7,14 +7,14 @@ use super::super::facts::{DatabaseFacts, ServerFacts};
 use super::super::inspection::in_group;
 use super::super::names::literal;
 use super::super::preflight;
-use super::super::shared::Shared;
+use super::super::shared::{self, Shared};
 use super::plan::{DatabasePlan, databases};
 use super::stop::stop_at;
 use crate::EngineError;
 use crate::problem::Problem;
 use crate::served::{ServedPlan, ServedRequest};
 
-/// Looks at the chain, the server and the shared directory.
+/// Looks at the chain, the server and the shared place.
 pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
     let mut plan = ServedPlan::default();
     let databases = match databases(request) {
@@ -27,7 +27,7 @@ pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
     for database in &databases {
         plan.obstacles.extend(stop_at(database, request.stop.as_ref()).err().map(|error| of_error(&error)));
     }
-    // One stream at a time lies in the shared directory.
+    // One stream at a time lies in the shared place.
     let largest = databases.iter().flat_map(|database| &database.steps).map(|step| step.original_bytes).max();
     plan.needed_bytes = largest.unwrap_or(0);
     let steps = databases.iter().flat_map(|database| &database.steps);
@@ -76,8 +76,9 @@ async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut Se
     plan.obstacles.extend(preflight::check_server_permissions(&mut session, &server).await?.map(of_problem));
     match Shared::of(&request.place.datastore) {
         Ok(shared) => {
-            plan.obstacles.extend(preflight::check_shared(&mut session, &shared).await.err().map(of_problem));
-            plan.obstacles.extend(shared_room(&shared, plan.needed_bytes));
+            plan.obstacles.extend(shared::server_reads(&mut session, &server, &shared).await.err().map(of_problem));
+            plan.obstacles.extend(shared.no_room(plan.needed_bytes));
+            plan.needed_bytes = shared.occupied_bytes(plan.needed_bytes);
         }
         Err(error) => plan.obstacles.push(of_error(&error)),
     }
@@ -114,21 +115,6 @@ fn in_use(database: &DatabaseFacts) -> Option<Obstacle> {
             database.name, database.state
         );
         Obstacle::new(ErrorCode::Conflict, detail)
-    })
-}
-
-/// Room for the largest stream, on the worker's side. // F-40
-fn shared_room(shared: &Shared, needed: u64) -> Option<Obstacle> {
-    let room = nix::sys::statvfs::statvfs(shared.worker_path()).ok()?;
-    let free = room.blocks_available().saturating_mul(room.fragment_size());
-    (free < needed).then(|| {
-        let detail = format!(
-            "The shared directory {} has {} free and a backup in it needs {}.",
-            shared.worker_path().display(),
-            format::bytes(free),
-            format::bytes(needed)
-        );
-        Obstacle::new(ErrorCode::InsufficientDiskSpace, detail)
     })
 }
 

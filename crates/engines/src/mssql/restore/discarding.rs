@@ -16,7 +16,7 @@ use crate::served::{ServedPlace, ServedState};
 /// Whatever the server refuses; `conflict` when a database that was put aside is the only one: it is the data in use.
 pub(super) async fn discard(place: &ServedPlace, state: Option<&ServedState>) -> Result<(), EngineError> {
     if let Ok(shared) = Shared::of(&place.datastore) {
-        shared.sweep();
+        shared.sweep().await;
     }
     let mut session = Session::open(&place.datastore, &place.cancel).await?;
     let server = ServerFacts::of(&mut session).await?;

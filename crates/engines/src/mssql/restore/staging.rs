@@ -4,24 +4,20 @@ use std::sync::Arc;
 
 use domain::assignment::ReachedStop;
 use domain::{BackupType, ErrorCode, LogLevel};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::super::EXTENSION;
 use super::super::client::Session;
 use super::super::facts::ServerFacts;
 use super::super::names::{identifier, literal};
-use super::super::preflight::{self, hand_over};
+use super::super::preflight;
 use super::super::progress::Watch;
-use super::super::shared::{Shared, SharedFile};
+use super::super::shared::{self, Shared, SharedFile};
 use super::files::moves;
 use super::plan::{DatabasePlan, Entry, Step, Suffixes, databases, to_state};
 use super::stop::{StopAt, stop_at};
 use crate::EngineError;
 use crate::problem::Problem;
 use crate::served::{ServedRequest, Staged};
-
-/// How much of a stream is copied at a time.
-const CHUNK_BYTES: usize = 1 << 20;
 
 struct Staging<'request> {
     request: &'request ServedRequest,
@@ -47,8 +43,8 @@ pub(super) async fn stage(request: &ServedRequest) -> Result<Staged, EngineError
     let mut session = Session::open(&place.datastore, &place.cancel).await?;
     let server = ServerFacts::of(&mut session).await?;
     preflight::check_identity(&place.datastore, &server)?;
-    shared.sweep();
-    preflight::check_shared(&mut session, &shared).await.map_err(Problem::into_error)?;
+    shared.sweep().await;
+    shared::server_reads(&mut session, &server, &shared).await.map_err(Problem::into_error)?;
     let suffixes = Suffixes::of(place.restore_id);
     let mut entries = Vec::new();
     for plan in &plans {
@@ -102,28 +98,31 @@ impl Staging<'_> {
         is_last: bool,
     ) -> Result<(), EngineError> {
         let file = self.fetch(step).await?;
-        let (device, name) = (literal(&file.server_path), identifier(&entry.staged));
+        let name = identifier(&entry.staged);
         let live = self.server.database(&plan.name);
         let sql = match step.backup_type {
             BackupType::Full => {
                 let mut options = moves(&step.files, live, &self.server, (&self.suffixes.tag, self.files));
                 self.files += step.files.len();
                 options.extend(["NORECOVERY", "CHECKSUM"].map(str::to_owned));
-                format!("RESTORE DATABASE {name} FROM DISK = {device} WITH {}", options.join(", "))
+                format!("RESTORE DATABASE {name} {}", file.from(&options.join(", ")))
             }
             BackupType::Log => match stop {
                 // The server recovers only when it has reached the stop: if the log ends before, the database stays as it is.
                 Some(stop) => {
                     let end = if is_last { "RECOVERY" } else { "NORECOVERY" };
                     let time = literal(&stop.time);
-                    format!("RESTORE LOG {name} FROM DISK = {device} WITH {end}, CHECKSUM, STOPAT = {time}")
+                    let options = format!("{end}, CHECKSUM, STOPAT = {time}");
+                    format!("RESTORE LOG {name} {}", file.from(&options))
                 }
-                None => format!("RESTORE LOG {name} FROM DISK = {device} WITH NORECOVERY, CHECKSUM"),
+                None => format!("RESTORE LOG {name} {}", file.from("NORECOVERY, CHECKSUM")),
             },
-            _ => format!("RESTORE DATABASE {name} FROM DISK = {device} WITH NORECOVERY, CHECKSUM"),
+            _ => format!("RESTORE DATABASE {name} {}", file.from("NORECOVERY, CHECKSUM")),
         };
         let number = self.request.chain.get(step.link).map_or(0, |manifest| manifest.number);
-        self.long(&format!("Restoring {:?} from backup {number}", plan.name), &sql).await
+        self.long(&format!("Restoring {:?} from backup {number}", plan.name), &sql).await?;
+        file.remove().await;
+        Ok(())
     }
 
     async fn long(&mut self, what: &str, sql: &str) -> Result<(), EngineError> {
@@ -132,30 +131,13 @@ impl Staging<'_> {
         answer.map(drop).map_err(|refusal| refusal.during(what, &self.request.place.datastore))
     }
 
-    /// Copies a stream into the shared directory. A stream that turns out to be damaged at its end ends here, before the server has
-    /// read any of it.
+    /// Copies a stream to where the server reads it.
     async fn fetch(&mut self, step: &Step) -> Result<SharedFile, EngineError> {
         let file = self.shared.file(EXTENSION);
-        let unusable = |error: std::io::Error| file.unusable("write into", &error);
-        let mut source = self.request.source.open(step.link, &step.stream).await?;
-        let mut target = tokio::fs::File::create(&file.path).await.map_err(unusable)?;
-        hand_over(&file).map_err(unusable)?;
-        let mut chunk = vec![0; CHUNK_BYTES];
-        loop {
-            let read = tokio::select! {
-                () = self.request.place.cancel.cancelled() => return Err(EngineError::Cancelled),
-                read = source.read(&mut chunk) => read,
-            };
-            let read = read.map_err(|error| {
-                EngineError::known(ErrorCode::ObjectCorrupted, format!("Reading the stored backup failed: {error}."))
-            })?;
-            let Some(part) = chunk.get(..read).filter(|part| !part.is_empty()) else { break };
-            target.write_all(part).await.map_err(unusable)?;
-            self.copied += part.len() as u64;
-            (self.request.progress)(self.copied);
-        }
-        target.flush().await.map_err(unusable)?;
-        target.sync_all().await.map_err(unusable)?;
+        let source = self.request.source.open(step.link, &step.stream).await?;
+        let (before, progress) = (self.copied, &self.request.progress);
+        let on_bytes = |bytes| progress(before + bytes);
+        self.copied += file.write(source, &on_bytes, &self.request.place.cancel).await?;
         Ok(file)
     }
 

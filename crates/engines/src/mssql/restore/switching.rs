@@ -11,7 +11,7 @@ use domain::LogLevel;
 use super::super::EXTENSION;
 use super::super::client::Session;
 use super::super::facts::{DatabaseFacts, ServerFacts};
-use super::super::names::{identifier, literal};
+use super::super::names::identifier;
 use super::super::refusal::{Refusal, number};
 use super::super::shared::Shared;
 use super::plan::{Entry, of_state};
@@ -102,13 +102,15 @@ async fn write_tail(
 ) -> Result<(), EngineError> {
     let file = Shared::of(&place.datastore)?.file(EXTENSION);
     let what = format!("Saving the last of {:?}'s log", entry.name);
-    let sql = format!(
-        "BACKUP LOG {} TO DISK = {} WITH COPY_ONLY, FORMAT, INIT, CHECKSUM, NAME = N'Holdfast'",
-        identifier(&entry.name),
-        literal(&file.server_path)
-    );
+    let sql = format!("BACKUP LOG {} {}", identifier(&entry.name), file.to("COPY_ONLY, ", false));
     session.long(&sql).await.map_err(|refusal| refusal.during(&what, &place.datastore))?;
-    tokio::fs::copy(&file.path, target).await.map_err(|error| file.unusable("read what is in", &error))?;
+    let copied = async {
+        let mut kept = tokio::fs::File::create(target).await?;
+        tokio::io::copy(&mut file.open().await.map_err(std::io::Error::other)?, &mut kept).await?;
+        kept.sync_all().await
+    };
+    copied.await.map_err(EngineError::file("keeping the last of the log", target))?;
+    file.remove().await;
     Ok(())
 }
 
