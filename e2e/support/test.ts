@@ -51,11 +51,13 @@ export async function expectAccessible(page: Page, onlyColours = false) {
   expect(found).toEqual([]);
 }
 
-/** The page can't be scrolled sideways; says what sticks out. */
+/** The page can't be scrolled sideways, nor a dialog on it or its body; says what sticks out. */
 export async function expectNoSidewaysScrolling(page: Page) {
   const found = await page.evaluate(() => {
     const width = document.documentElement.clientWidth;
-    if (document.documentElement.scrollWidth <= width && document.body.scrollWidth <= width) return [];
+    const whole = [document.documentElement, document.body];
+    const inside = [...document.querySelectorAll("dialog[open], dialog[open] .dialog-body")];
+    if (whole.every((element) => element.scrollWidth <= width) && inside.every((element) => element.scrollWidth <= element.clientWidth)) return [];
     return [...document.querySelectorAll("body *")]
       .filter((element) => element.getBoundingClientRect().right > width + 0.5)
       .map((element) => `${element.localName}.${element.className}: to ${element.getBoundingClientRect().right}`)
