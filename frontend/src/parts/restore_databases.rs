@@ -5,6 +5,7 @@ use domain::{Backup, DatabaseCopy, Method, RestorePlan};
 use leptos::prelude::*;
 
 use super::icon::Icon;
+use super::restore_warning::harmless;
 
 /// A database that the backup holds.
 #[derive(Clone)]
@@ -84,6 +85,11 @@ impl CopiesDraft {
     }
 }
 
+/// Which databases, and what their copies are called.
+pub fn in_words(copies: &[DatabaseCopy]) -> String {
+    copies.iter().map(|copy| format!("{} as {}", copy.name, copy.new_name)).collect::<Vec<_>>().join(", ")
+}
+
 #[component]
 pub fn CopiesFields(draft: CopiesDraft) -> impl IntoView {
     let names = Memo::new(move |_| {
@@ -146,19 +152,11 @@ pub fn CopiesNote(
 ) -> impl IntoView {
     let listed = move || {
         let copies = draft.copies();
-        let words = copies.iter().map(|copy| format!("{} as {}", copy.name, copy.new_name)).collect::<Vec<_>>();
-        if words.is_empty() { "The databases that you choose".to_owned() } else { words.join(", ") }
+        if copies.is_empty() { "The databases that you choose".to_owned() } else { in_words(&copies) }
     };
-    view! {
-        <div class="note info" role="group" aria-labelledby="restore-going">
-            <Icon name="info" />
-            <div class="grow">
-                <h3 id="restore-going" class="strong">"You are going to restore into new databases"</h3>
-                <p>
-                    <b>{listed}</b> ", of backup " {number} {until} ". Nothing is overwritten: people go on using the databases of "
-                    <b>{name}</b> ". Undo takes the copies away, for " {domain::restore::UNDO_HOURS} " hours."
-                </p>
-            </div>
-        </div>
-    }
+    let text = view! {
+        <b>{listed}</b> ", of backup " {number} {until} ". Nothing is overwritten: people go on using the databases of "
+        <b>{name}</b> ". Undo takes the copies away, for " {domain::restore::UNDO_HOURS} " hours."
+    };
+    harmless("You are going to restore into new databases", text.into_any())
 }

@@ -8,6 +8,7 @@ use leptos::prelude::*;
 use super::approval::{Decide, approval_state, decide_buttons, decided};
 use super::icon::Icon;
 use super::job_state::restore_state;
+use super::restore_databases::in_words;
 use super::running_job::RunningJob;
 use super::time::{Time, time_or_dash};
 use crate::pages::datastore::CurrentDatastore;
@@ -77,10 +78,7 @@ fn target(restore: &Restore) -> AnyView {
     match &restore.target {
         RestoreTarget::InPlace => "in place".into_any(),
         RestoreTarget::NewDatastore { name } => view! { "into " {name.clone()} }.into_any(),
-        RestoreTarget::NewDatabases { databases } => {
-            let copies = databases.iter().map(|copy| format!("{} as {}", copy.name, copy.new_name)).collect::<Vec<_>>();
-            copies.join(", ").into_any()
-        }
+        RestoreTarget::NewDatabases { databases } => in_words(databases).into_any(),
     }
 }
 

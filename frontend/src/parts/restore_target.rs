@@ -5,9 +5,9 @@ use domain::{Backup, Datastore, ErrorCode, FieldError, Method, RestorePlan, Rest
 use leptos::prelude::*;
 
 use super::field::{FieldErrors, TextField};
-use super::icon::Icon;
 use super::restore_databases::{CopiesDraft, CopiesFields};
 use super::restore_plan::sources;
+use super::restore_warning::harmless;
 use super::segmented::Segmented;
 use super::service_fields::ServiceFields;
 use super::show::Show;
@@ -191,16 +191,9 @@ pub fn NewTargetNote(
         false => or(connection.data_directory.get(), "the directory that you name"),
     };
     let name = move || or(connection.name.get(), "a new datastore");
-    view! {
-        <div class="note info" role="group" aria-labelledby="restore-going">
-            <Icon name="info" />
-            <div class="grow">
-                <h3 id="restore-going" class="strong">"You are going to restore into a new datastore"</h3>
-                <p>
-                    "Backup " {number} {move || until.get()} " is put into " <b>{place}</b> " and registered as " <b>{name}</b>
-                    ". Nothing is overwritten: " <b>{source}</b> " runs on and keeps its data."
-                </p>
-            </div>
-        </div>
-    }
+    let text = view! {
+        "Backup " {number} {move || until.get()} " is put into " <b>{place}</b> " and registered as " <b>{name}</b>
+        ". Nothing is overwritten: " <b>{source}</b> " runs on and keeps its data."
+    };
+    harmless("You are going to restore into a new datastore", text.into_any())
 }

@@ -25,6 +25,20 @@ pub fn until(draft: StopDraft, choice: Memo<Choice>) -> Signal<String> {
     })
 }
 
+/// What stands in the warning's place where nothing is overwritten.
+pub fn harmless(title: &'static str, text: AnyView) -> AnyView {
+    view! {
+        <div class="note info" role="group" aria-labelledby="restore-going">
+            <Icon name="info" />
+            <div class="grow">
+                <h3 id="restore-going" class="strong">{title}</h3>
+                <p>{text}</p>
+            </div>
+        </div>
+    }
+    .into_any()
+}
+
 /// The yellow box: worded as people know it, with the instant in UTC and in their zone.
 #[component]
 pub fn Warning(
