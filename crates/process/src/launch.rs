@@ -114,6 +114,9 @@ impl Launch {
     }
 }
 
+/// The last signal that is no real-time one (signal(7)).
+const LAST_SIGNAL: libc::c_int = 31;
+
 /// What the child does to itself before it becomes the program. All of it is computed before the fork.
 struct Birth {
     owner: libc::pid_t,
@@ -128,6 +131,11 @@ impl Birth {
         unsafe {
             // A session of its own: one group to kill, and no terminal on which a tool could ask for a password.
             check(libc::setsid())?;
+            // F-01. `nohup`, and a script that starts the worker in the background, have it ignore signals, which a program would go
+            // on ignoring (execve(2)), the death signal among them. It fails for those that nobody can change.
+            for signal in 1..=LAST_SIGNAL {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             // Descriptors that a library or whoever started the worker left open; kernels before 5.11 refuse, and then
             // each descriptor's own close-on-exec flag must do.
             libc::syscall(libc::SYS_close_range, 3_u32, u32::MAX, libc::CLOSE_RANGE_CLOEXEC);

@@ -17,9 +17,9 @@ use crate::write::WriteOptions;
 /// The size of an upload's parts: the least that S3 takes, which with its 10,000 parts is enough for volumes of 48 GiB.
 pub(crate) const PART_BYTES: usize = 5 << 20;
 /// How much each zstd worker takes at once, less with many workers: its buffers are about `workers + 3` times that before
-/// compression, and after it what comes out. At level 3 zstd itself would take 8 MiB; half of that costs a tenth more time.
-const JOB_BYTES: u32 = 6 << 20;
-const JOBS_BYTES: u32 = 24 << 20;
+/// compression, and after it what comes out. At level 3 zstd itself takes 8 MiB; half of that costs a tenth more time.
+const JOB_BYTES: u32 = 8 << 20;
+const JOBS_BYTES: u32 = 32 << 20;
 
 /// What the reading side sends.
 pub(crate) enum Chunk {

@@ -77,6 +77,27 @@ async fn f01_children_die_with_their_owner() {
     until("the live server is gone", || !is_alive(pids[3])).await;
 }
 
+/// A worker that is started with `nohup`, or in the background of a script, ignores signals. What it starts does not.
+#[test]
+fn f01_what_the_owner_ignores_reaches_its_children() {
+    const INSIDE: &str = "HOLDFAST_TEST_IGNORING";
+    if env::var_os(INSIDE).is_some() {
+        let script = "for signal in INT HUP; do trap \"echo $signal\" $signal; kill -$signal $$; done";
+        let never = CancellationToken::new();
+        let heard = Runtime::new().unwrap().block_on(shell(script).output(&never));
+        assert_eq!(heard.unwrap().stdout, "INT\nHUP\n");
+        return;
+    }
+    let ignoring = std::process::Command::new("sh")
+        .args(["-c", "trap '' INT HUP; exec \"$@\"", "sh"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", "lifetime::f01_what_the_owner_ignores_reaches_its_children"])
+        .env(INSIDE, "1")
+        .output()
+        .unwrap();
+    assert!(ignoring.status.success(), "{}", String::from_utf8_lossy(&ignoring.stdout));
+}
+
 #[test]
 fn f01_a_child_outlives_the_thread_that_asked_for_it() {
     let runtime = Runtime::new().unwrap();
