@@ -5,6 +5,7 @@
 //! rename, too.
 
 mod backup;
+mod check;
 mod database;
 mod globals;
 mod names;

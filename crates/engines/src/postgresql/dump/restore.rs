@@ -12,23 +12,18 @@ use tokio::io::AsyncReadExt;
 use super::backup::stream_of;
 use super::database::{self, Database};
 use super::globals::Globals;
-use super::names::{Names, is_kept};
-use super::{GLOBALS_STREAM, RESTORE_TOOL, TOOL_FACT, ask, switch, tool};
+use super::names::Names;
+use super::{GLOBALS_STREAM, RESTORE_TOOL, TOOL_FACT, ask, check, switch, tool};
 use crate::feed::feed;
+use crate::postgresql::STALL_LIMIT;
 use crate::postgresql::connection::Connection;
-use crate::postgresql::findings::{identifier, literal};
+use crate::postgresql::findings::identifier;
 use crate::postgresql::server::{self, Server};
-use crate::postgresql::{STALL_LIMIT, binaries};
-use crate::problem::Problem;
 use crate::served::{RestoredDatabase, ServedPlace, ServedPlan, ServedRequest, ServedRestore, ServedState, Staged};
 use crate::{EngineError, Probe};
 
 /// More than all roles of a server take.
 const MOST_GLOBALS_BYTES: u64 = 64 << 20;
-/// What a restore writes on the worker's disk: names.
-const NEEDED_BYTES: u64 = 1 << 20;
-const LONGEST_NAME_BYTES: usize = 63;
-const TEMPLATES: [&str; 2] = ["template0", "template1"];
 /// The file that names the roles that the restore makes, written before it does.
 const ROLES_FILE: &str = "roles.json";
 
@@ -61,16 +56,16 @@ impl<'a> Session<'a> {
 }
 
 /// A database to restore.
-struct Restored {
+pub(super) struct Restored {
     /// As the backup has it.
-    database: Database,
-    stream: String,
+    pub database: Database,
+    pub stream: String,
     /// The name that it gets.
-    name: String,
+    pub name: String,
 }
 
 /// The databases to restore, in the order of their streams.
-fn restored(request: &ServedRequest) -> Result<Vec<Restored>, EngineError> {
+pub(super) fn restored(request: &ServedRequest) -> Result<Vec<Restored>, EngineError> {
     let held = held(request)?;
     let names: Vec<&str> = held.iter().map(|database| database.name.as_str()).collect();
     let chosen = request.restored(&names)?;
@@ -98,7 +93,7 @@ fn held(request: &ServedRequest) -> Result<Vec<Database>, EngineError> {
 }
 
 /// The major version that `pg_restore` needs at least: the server's own, and that of the tool that wrote the archives.
-fn restore_tool_major(request: &ServedRequest, server: &Server) -> u32 {
+pub(super) fn restore_tool_major(request: &ServedRequest, server: &Server) -> u32 {
     let written = request.chain.last().and_then(|manifest| manifest.engine_facts.get(TOOL_FACT)?.parse().ok());
     server.major().max(written.unwrap_or(0))
 }
@@ -106,7 +101,7 @@ fn restore_tool_major(request: &ServedRequest, server: &Server) -> u32 {
 #[async_trait]
 impl ServedRestore for PgDump {
     async fn check(&self, request: &ServedRequest) -> ServedPlan {
-        match look(request).await {
+        match check::look(request).await {
             Ok(plan) => plan,
             Err(error) => {
                 let error = error.to_job_error();
@@ -174,123 +169,6 @@ async fn probe(place: &ServedPlace) -> Result<Probe, EngineError> {
         server_identity: Some(server.system_identifier),
         engine_version: server.version,
     })
-}
-
-/// What would be replaced, and all that stands in the way.
-async fn look(request: &ServedRequest) -> Result<ServedPlan, EngineError> {
-    let restored = restored(request)?;
-    let ServedPlace { datastore, cancel, .. } = &request.place;
-    let server = server::ask_for_job(datastore, cancel).await?;
-    let session = Session::new(&request.place, &[]);
-    let there = session.databases().await?;
-    let given: BTreeSet<&str> = restored.iter().map(|one| one.name.as_str()).collect();
-    let (taken, other): (Vec<_>, Vec<_>) =
-        there.iter().filter(|one| !is_kept(&one.name)).partition(|one| given.contains(one.name.as_str()));
-    let names = |list: &[&Database]| list.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
-    let known: BTreeSet<&str> = taken.iter().map(|one| one.name.as_str()).collect();
-    let mut obstacles = Vec::new();
-    if !request.may_replace() {
-        let refused = restored.iter().filter_map(|one| against_new_name(&one.name, known.contains(one.name.as_str())));
-        obstacles
-            .extend(refused.map(|error| error.to_job_error()).map(|error| Obstacle::new(error.code, error.detail)));
-    }
-    let replaced = if request.may_replace() { taken } else { Vec::new() };
-    if request.needs_empty_server() {
-        for database in &there {
-            if database.name != "postgres" || !database.is_empty(&session.connection, datastore, cancel).await? {
-                let detail = format!("The server is not empty: it has a database {:?}.", database.name);
-                obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
-            }
-        }
-    }
-    if server.in_recovery {
-        let detail = "The server is a standby, which takes no data; restore into its primary.";
-        obstacles.push(Obstacle::new(ErrorCode::TargetNotSupported, detail));
-    }
-    obstacles.extend(against_user(&session, &replaced).await?);
-    obstacles.extend(against_owners(&session, &restored, server.major()).await?);
-    let major = restore_tool_major(request, &server);
-    if binaries::client(RESTORE_TOOL, major).await.is_none() {
-        let problem = super::no_tool(RESTORE_TOOL, major);
-        obstacles.push(Obstacle::new(problem.code, problem.detail));
-    }
-    let link = request.chain.len().saturating_sub(1);
-    let in_link = |stream: &str| (link, stream.to_owned());
-    Ok(ServedPlan {
-        created: given.iter().filter(|name| !known.contains(*name)).map(|name| (*name).to_owned()).collect(),
-        replaced: names(&replaced),
-        untouched: names(&other),
-        needed_bytes: NEEDED_BYTES,
-        streams: restored.iter().map(|one| one.stream.as_str()).chain([GLOBALS_STREAM]).map(in_link).collect(),
-        obstacles,
-    })
-}
-
-/// What keeps a database that is made from its name: the server cuts names that are longer (manual, "Identifiers and Key Words").
-fn against_new_name(name: &str, is_taken: bool) -> Option<EngineError> {
-    if is_taken || TEMPLATES.contains(&name) {
-        return Some(ServedRequest::name_taken(name));
-    }
-    (name.len() > LONGEST_NAME_BYTES).then(|| {
-        let detail = format!("The name {name:?} is longer than the {LONGEST_NAME_BYTES} bytes that PostgreSQL allows.");
-        EngineError::known(ErrorCode::ValidationFailed, detail)
-    })
-}
-
-fn missing(what: &str, remedy: String) -> Obstacle {
-    let error = Problem::new(ErrorCode::MissingPrivilege, what).remedy(remedy).into_error().to_job_error();
-    Obstacle::new(error.code, error.detail)
-}
-
-/// What the user may not do that a restore does.
-async fn against_user(session: &Session<'_>, replaced: &[&Database]) -> Result<Vec<Obstacle>, EngineError> {
-    const QUESTION: &str = "\
-        select rolcreatedb or rolsuper, rolsuper or pg_catalog.pg_has_role('pg_signal_backend', 'usage')
-        from pg_catalog.pg_roles where rolname = current_user";
-    let answer = session.ask(QUESTION).await?;
-    let (makes, ends) = answer.split_once('|').unwrap_or_default();
-    let role = identifier(&session.connection.user);
-    let mut obstacles = Vec::new();
-    if makes != "t" {
-        obstacles.push(missing("The user may not make databases.", format!("ALTER ROLE {role} CREATEDB;")));
-    }
-    if ends != "t" && !replaced.is_empty() {
-        let remedy = format!("GRANT pg_signal_backend TO {role};");
-        obstacles.push(missing("The user may not end the sessions of others, who use the data.", remedy));
-    }
-    for database in replaced.iter().filter(|database| !database.is_owner) {
-        let name = identifier(&database.name);
-        let remedy = format!("ALTER DATABASE {name} OWNER TO {role};");
-        obstacles.push(missing(&format!("The database {name} is another's, who alone may rename it."), remedy));
-    }
-    Ok(obstacles)
-}
-
-/// The roles that databases belong to, and to which the user can't give any (manual, "CREATE DATABASE"). Those that are not there
-/// are made by the restore, with the user as their member.
-async fn against_owners(
-    session: &Session<'_>,
-    restored: &[Restored],
-    major: u32,
-) -> Result<Vec<Obstacle>, EngineError> {
-    let owners: BTreeSet<&str> = restored.iter().map(|one| one.database.owner.as_str()).collect();
-    let listed: Vec<String> = owners.into_iter().map(literal).collect();
-    // From 16 on a member may be one without the right to act as the role.
-    let right = if major >= 16 { "set" } else { "member" };
-    let question = format!(
-        "select coalesce(json_agg(rolname order by rolname), '[]') from pg_catalog.pg_roles
-         where rolname in ({}) and not pg_catalog.pg_has_role(oid, '{right}')",
-        listed.join(", ")
-    );
-    let answer = session.ask(&question).await?;
-    let foreign: Vec<String> = serde_json::from_str(&answer).unwrap_or_default();
-    let role = identifier(&session.connection.user);
-    let obstacle = |owner: String| {
-        let owner = identifier(&owner);
-        let what = format!("The user is no member of {owner}, to whom a database of the backup belongs.");
-        missing(&what, format!("GRANT {owner} TO {role};"))
-    };
-    Ok(foreign.into_iter().map(obstacle).collect())
 }
 
 /// Makes the roles that the backup has and the server has not.
