@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::version::{can_load, can_take};
-use crate::{Engine, ErrorCode, JobStatus};
+use crate::{Engine, ErrorCode, JobError, JobStatus};
 
 /// Something that makes a restore impossible.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,12 @@ pub struct Obstacle {
 impl Obstacle {
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
+    }
+}
+
+impl From<JobError> for Obstacle {
+    fn from(error: JobError) -> Self {
+        Self::new(error.code, error.detail)
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use domain::{ErrorCode, JobError};
+use domain::{ErrorCode, JobError, Obstacle};
 use process::ProcessError;
 
 /// How many of a tool's last lines a message repeats; the job's log has them all.
@@ -87,6 +87,11 @@ impl EngineError {
             Self::ParentUnusable { .. } => ErrorCode::SourceChanged,
             Self::Cancelled => ErrorCode::Conflict,
         }
+    }
+
+    /// For the plan of a restore, with the text that a job would have.
+    pub fn to_obstacle(&self) -> Obstacle {
+        self.to_job_error().into()
     }
 
     /// For the job: the code, and one text with the operation, every cause and the tool's last lines.

@@ -3,7 +3,7 @@
 use domain::assignment::DatastoreAccess;
 use domain::{
     BackupType, Capabilities, DatastoreStatus, ErrorCode, Finding, FindingSeverity, Inspection, JobError, Method,
-    MethodCapability, UnavailableMethod,
+    MethodCapability, Obstacle, UnavailableMethod,
 };
 
 use crate::EngineError;
@@ -68,6 +68,11 @@ impl Problem {
             Some(remedy) => EngineError::known(self.code, format!("{}\n{remedy}", self.detail)),
             None => EngineError::known(self.code, self.detail),
         }
+    }
+
+    /// As something that makes a restore impossible.
+    pub(crate) fn into_obstacle(self) -> Obstacle {
+        self.into_error().to_obstacle()
     }
 }
 

@@ -127,6 +127,13 @@ pub struct ServedPlan {
     pub obstacles: Vec<Obstacle>,
 }
 
+impl ServedPlan {
+    /// Nothing more could be found out.
+    pub fn impossible(error: &EngineError) -> Self {
+        Self { obstacles: vec![error.to_obstacle()], ..Self::default() }
+    }
+}
+
 /// What a restore has made beside the live data; in the journal before the switch.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ServedState(pub BTreeMap<String, String>);

@@ -42,10 +42,14 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     let mut against_backups = Vec::new();
     against_backups.extend(preflight::check_identity(datastore, &facts).err().map(|error| Problem::of_error(&error)));
     against_backups.extend(preflight::check_backup_permissions(&mut session, &facts, &databases).await?);
-    let shared = check_shared(&mut session, &facts, datastore).await.err();
-    against_backups.extend(shared.clone());
-    against_backups.extend(too_large(&facts, &databases, datastore));
-    let mut against_restores = Vec::from_iter(shared);
+    let shared = Shared::of(datastore).map_err(|error| Problem::of_error(&error));
+    let against_place = match &shared {
+        Ok(shared) => try_both_ways(&mut session, &facts, shared).await.err(),
+        Err(problem) => Some(problem.clone()),
+    };
+    against_backups.extend(against_place.clone());
+    against_backups.extend(shared.ok().and_then(|shared| too_large(&facts, &databases, &shared)));
+    let mut against_restores = Vec::from_iter(against_place);
     against_restores.extend(preflight::check_server_permissions(&mut session, &facts).await?);
     against_restores.extend(groups(&databases));
     findings.extend(left_out(&facts));
@@ -82,14 +86,12 @@ async fn look(datastore: &DatastoreAccess, cancel: &CancellationToken) -> Result
     })
 }
 
-async fn check_shared(session: &mut Session, facts: &ServerFacts, datastore: &DatastoreAccess) -> Result<(), Problem> {
-    let shared = Shared::of(datastore).map_err(|error| Problem::of_error(&error))?;
-    shared::server_reads(session, facts, &shared).await?;
-    shared::server_writes(session, &shared).await
+async fn try_both_ways(session: &mut Session, facts: &ServerFacts, shared: &Shared) -> Result<(), Problem> {
+    shared::server_reads(session, facts, shared).await?;
+    shared::server_writes(session, shared).await
 }
 
-fn too_large(facts: &ServerFacts, databases: &[DatabaseFacts], datastore: &DatastoreAccess) -> Option<Problem> {
-    let shared = Shared::of(datastore).ok()?;
+fn too_large(facts: &ServerFacts, databases: &[DatabaseFacts], shared: &Shared) -> Option<Problem> {
     [false, true].into_iter().find_map(|of_logs| shared.too_large(databases, of_logs, facts.compresses()))
 }
 

@@ -30,7 +30,7 @@ pub async fn check_logs(context: &JobContext, datastore: Uuid, logs: &[StoredLog
                 Ok(Some(problem)) => {
                     return vec![Obstacle::new(ErrorCode::PitrTimeNotCovered, broken(segment, before, &problem))];
                 }
-                Err(error) => return vec![Obstacle::new(error.code, error.detail)],
+                Err(error) => return vec![error.into()],
             }
             before = Some(segment);
         }

@@ -233,7 +233,7 @@ fn look_at_directory(datastore: &DatastoreAccess, directory: &Path, found: &mut 
     let looked = driver_of(datastore.engine)
         .and_then(|driver| driver.check_data_directory(directory).map_err(|error| error.to_job_error()));
     if let (Err(error), false) = (looked, is_empty_directory(directory)) {
-        found.push(Obstacle::new(error.code, error.detail));
+        found.push(error.into());
         return;
     }
     let writable = side_folder(directory).is_ok_and(|side| {

@@ -20,12 +20,12 @@ pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
     let databases = match databases(request) {
         Ok(databases) => databases,
         Err(error) => {
-            plan.obstacles.push(of_error(&error));
+            plan.obstacles.push(error.to_obstacle());
             return plan;
         }
     };
     for database in &databases {
-        plan.obstacles.extend(stop_at(database, request.stop.as_ref()).err().map(|error| of_error(&error)));
+        plan.obstacles.extend(stop_at(database, request.stop.as_ref()).err().map(|error| error.to_obstacle()));
     }
     // One stream at a time lies in the shared place.
     let largest = databases.iter().flat_map(|database| &database.steps).map(|step| step.original_bytes).max();
@@ -33,18 +33,9 @@ pub(super) async fn check(request: &ServedRequest) -> ServedPlan {
     let steps = databases.iter().flat_map(|database| &database.steps);
     plan.streams = steps.map(|step| (step.link, step.stream.clone())).collect();
     if let Err(error) = look(request, &databases, &mut plan).await {
-        plan.obstacles.push(of_error(&error));
+        plan.obstacles.push(error.to_obstacle());
     }
     plan
-}
-
-fn of_error(error: &EngineError) -> Obstacle {
-    let error = error.to_job_error();
-    Obstacle::new(error.code, error.detail)
-}
-
-fn of_problem(problem: Problem) -> Obstacle {
-    of_error(&problem.into_error())
 }
 
 async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut ServedPlan) -> Result<(), EngineError> {
@@ -58,7 +49,7 @@ async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut Se
     if request.may_replace() {
         plan.replaced = names(&there);
     } else {
-        plan.obstacles.extend(there.iter().map(|database| of_error(&ServedRequest::name_taken(&database.target))));
+        plan.obstacles.extend(there.iter().map(|database| ServedRequest::name_taken(&database.target).to_obstacle()));
     }
     let others: Vec<&DatabaseFacts> = server
         .databases
@@ -73,14 +64,16 @@ async fn look(request: &ServedRequest, databases: &[DatabasePlan], plan: &mut Se
     for database in plan.replaced.iter().filter_map(|name| server.database(name)) {
         plan.obstacles.extend(in_use(database));
     }
-    plan.obstacles.extend(preflight::check_server_permissions(&mut session, &server).await?.map(of_problem));
+    plan.obstacles
+        .extend(preflight::check_server_permissions(&mut session, &server).await?.map(Problem::into_obstacle));
     match Shared::of(&request.place.datastore) {
         Ok(shared) => {
-            plan.obstacles.extend(shared::server_reads(&mut session, &server, &shared).await.err().map(of_problem));
+            plan.obstacles
+                .extend(shared::server_reads(&mut session, &server, &shared).await.err().map(Problem::into_obstacle));
             plan.obstacles.extend(shared.no_room(plan.needed_bytes));
             plan.needed_bytes = shared.occupied_bytes(plan.needed_bytes);
         }
-        Err(error) => plan.obstacles.push(of_error(&error)),
+        Err(error) => plan.obstacles.push(error.to_obstacle()),
     }
     plan.obstacles.extend(server_room(&mut session, &server, databases).await);
     Ok(())
@@ -107,7 +100,7 @@ fn version(request: &ServedRequest, server: &ServerFacts) -> Option<Obstacle> {
 /// Why a database that is there can't be put aside.
 fn in_use(database: &DatabaseFacts) -> Option<Obstacle> {
     if database.is_in_group {
-        return Some(of_problem(in_group(database)));
+        return Some(in_group(database).into_obstacle());
     }
     (!database.is_online()).then(|| {
         let detail = format!(

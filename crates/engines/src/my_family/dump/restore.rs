@@ -17,6 +17,7 @@ use super::backup::{Tail, command, dump_failure};
 use super::{ACCOUNTS_STREAM, DATABASES_FACT, Dialect, databases, missing_privileges};
 use crate::driver::BASE_STREAM;
 use crate::feed::feed;
+use crate::problem::Problem;
 use crate::served::{ServedPlace, ServedPlan, ServedRequest, ServedRestore, ServedState, Staged};
 use crate::{EngineError, Probe};
 
@@ -47,13 +48,7 @@ fn restored(request: &ServedRequest) -> Result<Vec<String>, EngineError> {
 #[async_trait]
 impl ServedRestore for DumpRestore {
     async fn check(&self, request: &ServedRequest) -> ServedPlan {
-        match self.look(request).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                let error = error.to_job_error();
-                ServedPlan { obstacles: vec![Obstacle::new(error.code, error.detail)], ..ServedPlan::default() }
-            }
-        }
+        self.look(request).await.unwrap_or_else(|error| ServedPlan::impossible(&error))
     }
 
     async fn stage(&self, request: &ServedRequest) -> Result<Staged, EngineError> {
@@ -149,10 +144,7 @@ impl DumpRestore {
         }
         let grants = self.dialect.query(datastore, "SHOW GRANTS", cancel).await?;
         let missing = missing_privileges(self.dialect.restore_privileges(), &grants, &now.account, "restore");
-        obstacles.extend(missing.map(|problem| {
-            let error = problem.into_error().to_job_error();
-            Obstacle::new(error.code, error.detail)
-        }));
+        obstacles.extend(missing.map(Problem::into_obstacle));
         let replaced_bytes: u64 =
             there.iter().filter(|one| restored.contains(&one.name)).map(|one| one.size_bytes).sum();
         let stored_bytes: u64 = request.chain.iter().map(|manifest| manifest.original_size_bytes).sum();

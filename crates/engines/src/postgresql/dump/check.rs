@@ -35,8 +35,7 @@ pub(super) async fn look(request: &ServedRequest) -> Result<ServedPlan, EngineEr
     let mut obstacles = Vec::new();
     if !request.may_replace() {
         let refused = restored.iter().filter_map(|one| against_new_name(&one.name, known.contains(one.name.as_str())));
-        obstacles
-            .extend(refused.map(|error| error.to_job_error()).map(|error| Obstacle::new(error.code, error.detail)));
+        obstacles.extend(refused.map(|error| error.to_obstacle()));
     }
     let replaced = if request.may_replace() { taken } else { Vec::new() };
     if request.needs_empty_server() {
@@ -82,8 +81,7 @@ fn against_new_name(name: &str, is_taken: bool) -> Option<EngineError> {
 }
 
 fn missing(what: &str, remedy: String) -> Obstacle {
-    let error = Problem::new(ErrorCode::MissingPrivilege, what).remedy(remedy).into_error().to_job_error();
-    Obstacle::new(error.code, error.detail)
+    Problem::new(ErrorCode::MissingPrivilege, what).remedy(remedy).into_obstacle()
 }
 
 /// What the user may not do that a restore does.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{ErrorCode, LogLevel, Obstacle};
+use domain::{ErrorCode, LogLevel};
 use process::Command;
 use tokio::io::AsyncReadExt;
 
@@ -101,13 +101,7 @@ pub(super) fn restore_tool_major(request: &ServedRequest, server: &Server) -> u3
 #[async_trait]
 impl ServedRestore for PgDump {
     async fn check(&self, request: &ServedRequest) -> ServedPlan {
-        match check::look(request).await {
-            Ok(plan) => plan,
-            Err(error) => {
-                let error = error.to_job_error();
-                ServedPlan { obstacles: vec![Obstacle::new(error.code, error.detail)], ..ServedPlan::default() }
-            }
-        }
+        check::look(request).await.unwrap_or_else(|error| ServedPlan::impossible(&error))
     }
 
     async fn stage(&self, request: &ServedRequest) -> Result<Staged, EngineError> {
