@@ -5,8 +5,8 @@ use std::process::Command;
 
 use client::PlanQuery;
 use domain::{
-    Backup, BackupCreate, BackupKind, Datastore, DatastoreCreate, JobStatus, Manifest, Method, NewDatastore,
-    RestoreCreate, RestoreStatus, RestoreTargetDraft, Secret, Service, VerificationStatus,
+    Backup, BackupKind, Datastore, DatastoreCreate, Manifest, Method, NewDatastore, RestoreCreate, RestoreStatus,
+    RestoreTargetDraft, Secret, Service, VerificationStatus,
 };
 
 use crate::plane::Plane;
@@ -68,11 +68,7 @@ fn registration(server: &dyn Administered) -> DatastoreCreate {
 }
 
 async fn dumped(plane: &Plane, datastore: &Datastore, method: Method) -> Backup {
-    let asked = BackupCreate { method: Some(method), backup_type: None };
-    let backup = plane.client.backup_create(datastore.id, &asked).await.expect("the backup starts");
-    let backup = plane.backup_end(backup.id).await;
-    assert_eq!(backup.status, JobStatus::Completed, "{}", plane.log_of(backup.job_id).await);
-    backup
+    plane.back_up_as(datastore.id, Some(method), None).await
 }
 
 async fn main_job(server: &dyn Administered, empty: &dyn Administered) {

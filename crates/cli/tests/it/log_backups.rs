@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use client::{ClientError, PlanQuery};
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, DatastoreCreate, ErrorCode, Job, JobStatus, Method, Restore,
-    RestoreCreate, RestoreStatus,
+    Backup, BackupType, Datastore, DatastoreCreate, ErrorCode, Job, JobStatus, Method, Restore, RestoreCreate,
+    RestoreStatus,
 };
 use testkit::Mssql;
 use uuid::Uuid;
@@ -53,11 +53,7 @@ async fn register(plane: &Plane, server: &Server, name: &str) -> Datastore {
 }
 
 async fn back_up(plane: &Plane, datastore: Uuid, backup_type: BackupType) -> Backup {
-    let asked = BackupCreate { method: None, backup_type: Some(backup_type) };
-    let backup = plane.client.backup_create(datastore, &asked).await.expect("the backup starts");
-    let backup = plane.backup_end(backup.id).await;
-    assert_eq!(backup.status, JobStatus::Completed, "{}", plane.log_of(backup.job_id).await);
-    backup
+    plane.back_up_as(datastore, None, Some(backup_type)).await
 }
 
 async fn restore(plane: &Plane, backup: &Backup, name: &str, stop: &str) -> Restore {
@@ -81,7 +77,7 @@ fn code<T: std::fmt::Debug>(answer: Result<T, ClientError>) -> ErrorCode {
 }
 
 /// A moment with nothing of the same second on either side: headers of backups tell whole seconds.
-async fn a_moment() -> DateTime<Utc> {
+pub async fn a_moment() -> DateTime<Utc> {
     tokio::time::sleep(Duration::from_millis(1_200)).await;
     let at = Utc::now();
     tokio::time::sleep(Duration::from_millis(1_200)).await;

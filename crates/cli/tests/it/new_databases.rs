@@ -1,16 +1,13 @@
 //! Databases of a backup restored beside those in use, under new names, through the binary. SQL Server is a double here.
 
-use std::time::Duration;
-
-use chrono::Utc;
 use client::{ClientError, PlanQuery};
 use domain::{
-    Backup, BackupCreate, BackupType, DatabaseCopy, DatastoreCreate, ErrorCode, JobStatus, Method, Restore,
-    RestoreCreate, RestoreStatus, RestoreTargetDraft, Secret,
+    Backup, BackupType, DatabaseCopy, DatastoreCreate, ErrorCode, Method, Restore, RestoreCreate, RestoreStatus,
+    RestoreTargetDraft, Secret,
 };
 use testkit::Mssql;
-use uuid::Uuid;
 
+use crate::log_backups::a_moment;
 use crate::plane::Plane;
 use crate::servers::{self, TestServer};
 
@@ -19,14 +16,6 @@ fn request(copies: &[(&str, &str)]) -> RestoreCreate {
     let databases = copies.iter().map(copy).collect();
     let target = RestoreTargetDraft::NewDatabases { databases };
     RestoreCreate { target, confirm: None, ..Plane::restore_request("") }
-}
-
-async fn backed_up(plane: &Plane, datastore: Uuid, method: Method, backup_type: BackupType) -> Backup {
-    let asked = BackupCreate { method: Some(method), backup_type: Some(backup_type) };
-    let backup = plane.client.backup_create(datastore, &asked).await.expect("the backup starts");
-    let backup = plane.backup_end(backup.id).await;
-    assert_eq!(backup.status, JobStatus::Completed, "{}", plane.log_of(backup.job_id).await);
-    backup
 }
 
 async fn restored(plane: &Plane, backup: &Backup, request: &RestoreCreate) -> Restore {
@@ -47,13 +36,11 @@ async fn one_database_comes_beside_itself_as_it_was_at_a_time_and_goes_again() {
     let registration = servers::sql_server(&double, shared.path(), "it SQL Server");
     let datastore = plane.client.datastore_create(&registration).await.expect("it is registered").id;
     double.insert("shop", "1", None);
-    let full = backed_up(&plane, datastore, Method::MssqlBackup, BackupType::Full).await;
+    let full = plane.back_up_as(datastore, Some(Method::MssqlBackup), Some(BackupType::Full)).await;
     double.insert("shop", "2", None);
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
-    let stop = Utc::now();
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let stop = a_moment().await;
     double.insert("shop", "a mistake", None);
-    backed_up(&plane, datastore, Method::MssqlBackup, BackupType::Log).await;
+    plane.back_up_as(datastore, Some(Method::MssqlBackup), Some(BackupType::Log)).await;
 
     let copies = [DatabaseCopy { name: "shop".into(), new_name: "shop before".into() }];
     let query = PlanQuery {
@@ -97,7 +84,7 @@ async fn a_database_of_a_dump_comes_beside_itself_and_a_taken_name_is_refused() 
     let datastore = plane.client.datastore_create(&administrator(&server)).await.expect("it is registered").id;
     server.write(1, 500);
     let then = server.fingerprint();
-    let backup = backed_up(&plane, datastore, Method::PgDump, BackupType::Full).await;
+    let backup = plane.back_up_as(datastore, Some(Method::PgDump), Some(BackupType::Full)).await;
     server.write(501, 50);
     let now = server.fingerprint();
 
@@ -115,7 +102,7 @@ async fn methods_that_restore_whole_servers_refuse_single_databases() {
     let server = testkit::Redis::start().expect("redis starts");
     let (plane, _worker) = Plane::with_worker_for(&server);
     let datastore = plane.client.datastore_create(&server.registration()).await.expect("it is registered").id;
-    let backup = backed_up(&plane, datastore, Method::Rdb, BackupType::Full).await;
+    let backup = plane.back_up_as(datastore, Some(Method::Rdb), Some(BackupType::Full)).await;
     match plane.client.backup_restore(backup.id, &request(&[("0", "1")])).await {
         Err(ClientError::Problem(problem)) => {
             assert_eq!(problem.code, ErrorCode::ValidationFailed);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use client::Client;
 use domain::{
-    Backup, BackupCreate, BackupType, Datastore, Job, JobStatus, Page, Restore, RestoreCreate, RestoreStatus,
+    Backup, BackupCreate, BackupType, Datastore, Job, JobStatus, Method, Page, Restore, RestoreCreate, RestoreStatus,
     RestoreTargetDraft,
 };
 use uuid::Uuid;
@@ -218,11 +218,7 @@ impl Plane {
 
     /// Makes an incremental backup, or what becomes of it.
     pub async fn back_up_incrementally(&self, datastore: Uuid) -> Backup {
-        let asked = BackupCreate { method: None, backup_type: Some(BackupType::Incremental) };
-        let backup = self.client.backup_create(datastore, &asked).await.expect("the backup starts");
-        let backup = self.backup_end(backup.id).await;
-        assert_eq!(backup.status, JobStatus::Completed, "{}", self.log_of(backup.job_id).await);
-        backup
+        self.back_up_as(datastore, None, Some(BackupType::Incremental)).await
     }
 
     pub async fn start_backup(&self, datastore: Uuid) -> Backup {
@@ -231,7 +227,13 @@ impl Plane {
 
     /// Makes a backup and expects it to complete.
     pub async fn back_up(&self, datastore: Uuid) -> Backup {
-        let backup = self.start_backup(datastore).await;
+        self.back_up_as(datastore, None, None).await
+    }
+
+    /// The same, by a method and of a type where they are given.
+    pub async fn back_up_as(&self, datastore: Uuid, method: Option<Method>, backup_type: Option<BackupType>) -> Backup {
+        let asked = BackupCreate { method, backup_type };
+        let backup = self.client.backup_create(datastore, &asked).await.expect("the backup starts");
         let backup = self.backup_end(backup.id).await;
         assert_eq!(backup.status, JobStatus::Completed, "{}", self.log_of(backup.job_id).await);
         backup
